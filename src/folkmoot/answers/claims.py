@@ -1,0 +1,172 @@
+"""Where a reply says what its answer is: the ground that all kinds of answers share.
+
+A claim is a stretch of text that follows an explicit marker: ``Answer:``, ``\\boxed{}``, ``#### ``, ``<answer>``, or a
+sentence like "the answer is". What is said about other people's answers, under a condition, or taken back is no claim.
+What a claim *says* is read by choice.py, number.py and text.py.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_THINK = re.compile(r"\A.*</think(?:ing)?>", re.S | re.I)
+_UNFINISHED_THINK = re.compile(r"<think(?:ing)?>.*\Z", re.S | re.I)
+_BOLD = re.compile(r"(?<!\d)\*\*|\*\*(?!\d)")  # 2**3 is arithmetic
+_EMPHASIS = re.compile(
+    r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])|(?<!\w)_{1,2}(?=\S)([^_\n]+?)(?<=\S)_{1,2}(?!\w)"
+)
+_LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|mbox)\s*\{([^{}]*)\}")
+_LATEX_FENCE = re.compile(r"\\[\[\]()]|\$\$")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+
+_LABEL = re.compile(r"(?<![\w\"'“‘-])answer\s*[:：=](?!=)[ \t]*", re.I)
+_HEADING = re.compile(r"^[ \t]*#{0,6}[ \t]*(?:the |my )?(?:final |correct )?answer[ \t]*$", re.I | re.M)
+_HASHES = re.compile(r"^[ \t]*####[ \t]+(?=\S)", re.M)
+_TAG = re.compile(r"<answer>(.*?)</answer>", re.S | re.I)
+_BE = r"(?:is|equals|would be|must be|should be|has to be)"
+_ADVERBS = (
+    r"(?:(?:thus|therefore|then|clearly|definitely|obviously|certainly|indeed|simply|actually|still|likely|probably|"
+    r"most likely|most probably|in fact|given by|just|also|hence),?\s+)*"
+)
+
+# An answer that is somebody else's, or one among several, or only supposed.
+_FOREIGN = re.compile(
+    r"(?:\b(?!(?:it|that|what|here|there|let)')\w+'s|\b(?:their|his|her|your|previous|earlier|peer|other|others|wrong|"
+    r"incorrect|initial|first|possible|each|every|no|another|alternative))\s+(?:[\w-]+\s+)?$",
+    re.I,
+)
+_SUPPOSED = re.compile(
+    r"\b(?:if|whether|suppose|supposing|assume|assuming|unless|says?|said|claims?|claimed|argues?|argued|thinks|"
+    r"believes)\s+(?:that\s+)?(?:the\s+|my\s+)?(?:[\w-]+\s+)?$",
+    re.I,
+)
+_TAKEN_BACK = re.compile(
+    r"\bwait\s*[,.!…-]+\s*(?:no|that|actually|let|i|this|but)\b|\bwait\s*(?:\.\.\.|…)|\bon second thoughts?\b"
+    r"|\bscratch that\b|\bi (?:made|have made) (?:a|an) (?:mistake|error)\b"
+    r"|\blet me (?:re-?consider|re-?think|re-?do|start over|try again)\b|\b(?:no|oh), that(?:'s| is) (?:wrong|not right)\b",
+    re.I,
+)
+_NEXT_QUESTION = re.compile(r"^[ \t#]*(?:question|q|user|human|problem)[ \t]*\d*[ \t]*:", re.I | re.M)
+UNSURE = re.compile(
+    r"\b(?:not sure|unsure|don't know|do not know|no idea|can(?:'t|not| not) (?:be determined|determine|answer|tell))\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What stands after a marker.
+
+    Attributes:
+        at: Where its text begins in the plain reply.
+        text: To the end of the line (of the box, of the tag).
+        firm: The marker is one that the contract asks for (not a sentence): it counts even if it cannot be read.
+        open: Nothing follows that shows the claim to be complete.
+    """
+
+    at: int
+    text: str
+    firm: bool
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply without thoughts and markup, and the places of its boxes."""
+
+    text: str
+    boxes: tuple[tuple[int, int], ...]
+
+
+def plain(reply: str) -> Reply:
+    """Take off what carries no meaning: thoughts, emphasis, math fences, line-end forms.
+
+    Thoughts that were never finished are no reply: what is left is what stood before them.
+    """
+    text = _UNFINISHED_THINK.sub("", _THINK.sub("", reply))
+    text = (
+        text.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ").replace("\u202f", " ").replace("’", "'")
+    )
+    text = _EMPHASIS.sub(lambda m: m[1] or m[2], _BOLD.sub("", text)).replace("`", "")
+    text = _LATEX_FENCE.sub(" ", _LATEX_TEXT.sub(r"\1", text))
+    if own := _own_part(text):
+        text = text[:own]
+    return _open_boxes(text)
+
+
+def _own_part(text: str) -> int:
+    """Where a reply that has answered goes on to invent the next question; 0 if it does not."""
+    for m in _NEXT_QUESTION.finditer(text):
+        before = text[: m.start()].strip()
+        if before and (_LABEL.search(before) or (len(before.split()) <= 12 and "\n" not in before)):
+            return m.start()
+    return 0
+
+
+def _open_boxes(text: str, nested: int = 4) -> Reply:
+    """Replace every complete ``\\boxed{...}`` (braces balanced) by its content, boxes in boxes as well."""
+    out: list[str] = []
+    boxes: list[tuple[int, int]] = []
+    done = length = 0
+    while m := _BOX.search(text, done):
+        depth, end = 1, m.end()
+        while end < len(text) and depth:
+            depth += {"{": 1, "}": -1}.get(text[end], 0) if text[end - 1] != "\\" else 0
+            end += 1
+        if depth:  # cut inside the box; what stands there stays unreadable
+            break
+        before, inside = text[done : m.start()], text[m.end() : end - 1]
+        if nested:
+            inside = _open_boxes(inside, nested - 1).text
+        boxes.append((length + len(before), length + len(before) + len(inside)))
+        out += [before, inside]
+        length += len(before) + len(inside)
+        done = end
+    return Reply("".join(out) + text[done:], tuple(boxes))
+
+
+def claims(reply: Reply, nouns: str = "answer", hashes: bool = False) -> list[Claim]:
+    """All claims of a reply in their order; none if the last one is taken back.
+
+    Args:
+        reply: From `plain`.
+        nouns: Regular expression of what a sentence calls the answer ("the ... is").
+        hashes: Whether ``#### `` marks an answer (it does in GSM8K; elsewhere it is a heading).
+    """
+    text = reply.text
+    found = [Claim(a, text[a:b], True, False) for a, b in reply.boxes]
+    found += [Claim(m.start(1), m[1].strip(), True, False) for m in _TAG.finditer(text)]
+    marks = [(m, True) for m in _LABEL.finditer(text) if not _disowned(text, m.start())]
+    marks += [(m, True) for m in _HEADING.finditer(text)]
+    marks += [(m, True) for m in _HASHES.finditer(text)] if hashes else []
+    marks += [(m, False) for m in _sentence(nouns).finditer(text) if not _disowned(text, m.start())]
+    for m, firm in marks:
+        if firm or not re.match(r"\s*(?:not\b|\(?(?:\d+|[A-HJ-Z])\)?\s)", m["mid"]):
+            found.append(_claim(text, m.end(), firm))
+    found = sorted((c for c in found if c.text.strip(" .…_-")), key=lambda c: c.at)
+    if found and _TAKEN_BACK.search(text, found[-1].at):
+        return []
+    return found
+
+
+def _sentence(nouns: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{nouns})(?P<mid>\b[^.:=?!\n]{{0,60}}?)\s{_BE}\b\s*:?\s*{_ADVERBS}", re.I)
+
+
+def _disowned(text: str, at: int) -> bool:
+    before = text[max(0, at - 80) : at]
+    return bool(_FOREIGN.search(before) or _SUPPOSED.search(before))
+
+
+def _claim(text: str, at: int, firm: bool) -> Claim:
+    """The rest of the line, or the next line that holds anything."""
+    while at < len(text) and text[at].isspace():
+        at += 1
+    end = text.find("\n", at)
+    return Claim(at, text[at : end if end >= 0 else len(text)].strip(), firm, end < 0)
+
+
+def sentences(line: str) -> list[str]:
+    """A line cut into sentences. A full stop ends one only before a space and a capital, a quote or a bracket."""
+    return [s.strip() for s in re.split(r"(?<=[.!?])\s+(?=[A-Z\"'(\[$])", line) if s.strip()]

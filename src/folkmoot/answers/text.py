@@ -1,0 +1,106 @@
+"""Short free answers: the words after the last marker, or a reply that is nothing but a few words."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+
+from folkmoot.answers.claims import UNSURE, claims, plain
+
+INSTRUCTION = 'End with a line of the form "Answer: ...", giving only the short answer.'
+LONGEST = 12
+"""Words that a reply without a marker may have and still be the answer itself."""
+
+_ON = re.compile(
+    # what follows the answer on its line: a reason, or a next sentence
+    r",\s+(?:because|since|as)\s.*|(?<=[\w)\"'])[.!]\s+(?:It|This|That|These|He|She|They|There|Because|I|We|You|The|In)\s+\w+.*",
+    re.S,
+)
+_ARTICLES = frozenset(("a", "an", "the"))
+_QUOTES = "\"'“”‘’«»`"
+
+
+def extract(text: str, *, cut: bool = False) -> str | None:
+    """The words of the answer, without quotes, markup and closing full stop, or None.
+
+    Args:
+        text: The reply.
+        cut: The reply was stopped at its token limit: words that run to its very end may be unfinished and do not count.
+    """
+    reply = plain(text)
+    if found := claims(reply):
+        last = found[-1]
+        if cut and last.open:
+            return None
+        return clean(_ON.sub("", last.text) if last.firm else _ON.sub("", re.split(r"[.!]\s+(?=[A-Z])", last.text)[0]))
+    whole = reply.text.strip()
+    if cut or "\n" in whole or len(whole.split()) > LONGEST or whole.endswith(("?", ":")):
+        return None
+    return clean(whole)
+
+
+def clean(words: str) -> str | None:
+    """Take quotes and a closing full stop off; None if nothing is left or the words say that there is no answer."""
+    words = " ".join(words.split()).strip()
+    while words and (trimmed := _trim(words)) != words:
+        words = trimmed
+    return (
+        None
+        if not words or UNSURE.search(words) and re.match(r"(?i)(?:i|we|it|this)\b|not sure|unsure|cannot", words)
+        else words
+    )
+
+
+def _trim(words: str) -> str:
+    for a, b in ('""', "''", "“”", "‘’", "«»", "$$"):
+        if len(words) > 1 and words[0] == a and words[-1] == b:
+            return words[1:-1].strip()
+    if words.endswith(".") and not words.endswith(".."):
+        return words[:-1].rstrip()
+    return words if words.strip(" .…_") else ""
+
+
+def canonical(answer: str) -> str:
+    """An answer for comparison.
+
+    Case, accents, articles, quotes and punctuation do not count; hyphens and slashes part words. Minus signs, decimal
+    points, fraction bars, and the signs in names such as C++ and C# do count. What consists of nothing else (brackets, an
+    article) is compared as it stands, without spaces.
+
+    >>> canonical("The  Café-Bar."), canonical("-3"), canonical("1,500.0"), canonical("A"), canonical(") ]")
+    ('cafe bar', '-3', '1500', 'a', ')]')
+    """
+    while (short := _normal(answer)) != answer:
+        answer = short
+    return answer
+
+
+def _normal(answer: str) -> str:
+    text = answer.casefold().replace("−", "-").replace("&", " and ") if re.search(r"\w", answer) else answer
+    text = "".join(c for c in unicodedata.normalize("NFD", text) if not "\u0300" <= c <= "\u036f")
+    text = unicodedata.normalize("NFC", text)
+    if not re.search(r"[^\W_]", text):
+        return "".join(text.split())
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+    text = re.sub(r"(?<![\d\w.])-(?=\.?\d)", "\x00", text)  # a minus sign
+    text = re.sub(r"(?<=\d)\.(?=\d)|(?<!\w)\.(?=\d)", "\x01", text)
+    text = re.sub(r"(?<=\d)/(?=\d)", "\x02", text)
+    text = re.sub(r"[-‐-―/_]", " ", text)
+    text = "".join(c for c in text if c in "\x00\x01\x02#+" or not (unicodedata.category(c)[0] == "P" or c in "$€£`"))
+    text = text.replace("\x00", "-").replace("\x01", ".").replace("\x02", "/")
+    words = text.split()
+    words = [w for w in words if w not in _ARTICLES] or words
+    said = " ".join(words)
+    return re.sub(r"\A(-?\d+)\.0+\Z", r"\1", said)
+
+
+def f1(answer: str, gold: str) -> float:
+    """Harmonic mean of the shares of common words (SQuAD, arXiv 1606.05250), after normalisation.
+
+    >>> f1("the big red house", "red house")
+    0.8
+    """
+    a, b = Counter(canonical(answer).split()), Counter(canonical(gold).split())
+    common = sum((a & b).values())
+    return 2 * common / (sum(a.values()) + sum(b.values())) if common else float(a == b)

@@ -1,0 +1,36 @@
+"""The command line. One file per group of verbs; heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Entry point: runs a command and maps what went wrong to an exit code.
+
+    0 done, 2 bad input, 3 some samples failed, 4 a prerequisite is missing, 130 interrupted.
+    """
+    from folkmoot.cli.app import app
+    from folkmoot.documents import BadInput
+    from folkmoot.engines.contract import EngineError, Missing
+
+    try:
+        app()
+    except BadInput as e:
+        _stop(e, 2)
+    except Missing as e:
+        _stop(e, 4)
+    except EngineError as e:
+        _stop(e, 3)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted\n")
+        sys.stderr.flush()
+        os._exit(130)  # engine threads may be inside a model; nothing is left to save here
+
+
+def _stop(error: Exception, code: int) -> None:
+    if os.environ.get("FOLKMOOT_DEBUG"):
+        raise error
+    sys.stderr.write(f"folkmoot: {error}\n")
+    sys.exit(code)

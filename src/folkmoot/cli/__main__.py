@@ -1,0 +1,5 @@
+"""``python -m folkmoot.cli``."""
+
+from folkmoot.cli import main
+
+main()

@@ -1,0 +1,153 @@
+"""``folkmoot ask``: put one question to a team and watch the discussion."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+DEFAULT_MEMBERS = ("qwen2.5-coder-0.5b-instruct", "smollm2-135m-instruct")
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="The question.")],
+    graph: Annotated[str, typer.Option(help="A graph from 'folkmoot graph list'.")] = "debate",
+    team: Annotated[Path | None, typer.Option(help="A team file (members: ...).")] = None,
+    member: Annotated[
+        list[str] | None, typer.Option(help="A model as a member; repeat for more. Default: two small models.")
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="transformers or vllm, for members that name no engine.")
+    ] = "transformers",
+    answer: Annotated[str, typer.Option(help="How replies are read: text or number.")] = "text",
+    option: Annotated[
+        list[str] | None, typer.Option(help="One of several options to choose from; repeat for each.")
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="An option of the graph, as name=value.")] = None,
+    temperature: Annotated[float, typer.Option(min=0, help="0 gives the same reply each time.")] = 0.0,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of one reply.")] = 256,
+    prompts: Annotated[Path | None, typer.Option(help="Folder with templates that replace the shipped ones.")] = None,
+    scripted: Annotated[bool, typer.Option("--scripted", help="Rehearse without models: made-up replies.")] = False,
+) -> None:
+    """Put a question to a team and watch the discussion, speaker by speaker."""
+    from folkmoot.answers import AnswerType
+    from folkmoot.documents import BadInput, did_you_mean
+    from folkmoot.engines.contract import Sampling
+    from folkmoot.protocol import find
+
+    if not question.strip():
+        raise BadInput("the question is empty")
+    if answer not in ("text", "number"):
+        raise BadInput(f"--answer {answer}: {did_you_mean(answer, ['text', 'number'])}")
+    if engine not in ("transformers", "vllm"):
+        raise BadInput(f"--engine {engine}: {did_you_mean(engine, ['transformers', 'vllm'])}")
+    try:
+        kind = AnswerType("choice", tuple(option)) if option else AnswerType("number" if answer == "number" else "text")
+    except ValueError as e:
+        raise BadInput(f"--option: {e}") from None
+    if option:
+        question += "\n\n" + "\n".join(f"{label}) {text}" for label, text in zip(kind.labels, option, strict=True))
+    protocol = find(graph)
+    options = settings(set_ or [])
+    manifests = _manifests(team, member)
+    state: dict[str, Any] = {"question": question, "answer_type": kind, "seed": 0}
+    code = asyncio.run(
+        _discuss(protocol, options, manifests, engine, Sampling(temperature, 1.0, max_tokens), prompts, state, scripted)
+    )
+    raise typer.Exit(code)
+
+
+def settings(pairs: list[str]) -> dict[str, Any]:
+    """Options given as ``name=value``; numbers are read as numbers.
+
+    Raises:
+        BadInput: A pair without ``=``.
+    """
+    import yaml
+
+    from folkmoot.documents import BadInput
+
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise BadInput(f"--set {pair}: write it as name=value")
+        found[name] = yaml.safe_load(value)
+    return found
+
+
+def _manifests(team: Path | None, members: list[str] | None) -> list[Any]:
+    from folkmoot.documents import BadInput
+    from folkmoot.manifest import Manifest, read_team
+
+    if team and members:
+        raise BadInput("give --team or --member, not both")
+    if team:
+        return list(read_team(team))
+    models = members or list(DEFAULT_MEMBERS)
+    names = [Path(m).name.split("-")[0] for m in models]
+    unique = [n if names.count(n) == 1 else f"{n}-{i}" for i, n in enumerate(names, 1)]
+    return [Manifest(name=n, model=m) for n, m in zip(unique, models, strict=True)]
+
+
+async def _discuss(
+    protocol: Any,
+    options: dict[str, Any],
+    manifests: list[Any],
+    engine: str,
+    sampling: Any,
+    prompts: Path | None,
+    state: dict[str, Any],
+    scripted: bool,
+) -> int:
+    from folkmoot.discussion import Decision
+    from folkmoot.engines.cache import Completions
+    from folkmoot.engines.pool import Pool
+    from folkmoot.follow import follow
+    from folkmoot.manifest import participants
+    from folkmoot.paths import cache_dir
+    from folkmoot.progress import Line
+
+    line = Line()
+    completions = Completions(None if scripted else cache_dir() / "completions.sqlite")
+    pool = Pool(completions, progress=line, scripted=scripted)
+    try:
+        people = participants(manifests, pool, engine, sampling)
+        team = list(people.values())
+        panel = protocol.panel(team, options, people, str(prompts) if prompts else None).compile()
+        for p in team:
+            _ = p.engine.identity  # fetches the model, with progress, before the talk begins
+        decision: Decision | None = None
+        async for event in follow(panel, state):
+            line.close()
+            if isinstance(event, Decision):
+                decision = event
+            else:
+                _say(event)
+        line.close()
+        return _end(decision)
+    finally:
+        line.close()
+        await pool.close()
+        completions.close()
+
+
+def _say(turn: Any) -> None:
+    from folkmoot.evaluation.run import show_turn
+
+    head, _, body = show_turn(turn).partition("\n")
+    typer.secho(head, bold=True, fg="red" if turn.error else "cyan")
+    typer.echo(f"{body}\n")
+    sys.stdout.flush()
+
+
+def _end(decision: Any) -> int:
+    if decision is None or decision.answer is None:
+        typer.secho(f"No answer: {decision.why if decision else 'the graph made no decision'}", bold=True)
+        return 3
+    typer.secho(f"Answer: {decision.answer}", bold=True, fg="green")
+    typer.echo(f"({decision.by}: {decision.why})")
+    return 0

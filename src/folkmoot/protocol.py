@@ -1,0 +1,147 @@
+"""What a file in ``graphs/`` declares beside its wiring, and how protocols are found by name."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from folkmoot.documents import BadInput, did_you_mean
+from folkmoot.nodes import Panel
+from folkmoot.participant import Participant, check_team
+
+Build = TypeVar("Build", bound=Callable[..., Panel])
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """A collaboration protocol.
+
+    Attributes:
+        name: Name of the function that builds it.
+        build: ``build(team, **options)`` returns an uncompiled graph.
+        papers: arXiv ids.
+        templates: Prompt templates it uses.
+        least: Smallest team.
+        calls: ``calls(n, **options)``: most model calls for one question.
+    """
+
+    name: str
+    build: Callable[..., Panel]
+    papers: tuple[str, ...]
+    templates: tuple[str, ...]
+    least: int
+    calls: Callable[..., int]
+
+    @property
+    def summary(self) -> str:
+        """First sentence of the docstring."""
+        return (inspect.getdoc(self.build) or "").split("\n", 1)[0]
+
+    @property
+    def options(self) -> Mapping[str, inspect.Parameter]:
+        """What may be set, beside the team."""
+        return dict(list(inspect.signature(self.build).parameters.items())[1:])
+
+    def most_calls(self, n: int, options: Mapping[str, Any]) -> int:
+        """Most model calls for one question with a team of `n`."""
+        settings = {k: p.default for k, p in self.options.items()} | dict(options)
+        return self.calls(n, **{k: v for k, v in settings.items() if k in inspect.signature(self.calls).parameters})
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The options that take a participant (a judge)."""
+        return frozenset(k for k, p in self.options.items() if "Participant" in inspect.formatannotation(p.annotation))
+
+    def panel(
+        self,
+        team: Sequence[Participant],
+        options: Mapping[str, Any],
+        people: Mapping[str, Participant],
+        prompts: str | None = None,
+    ) -> Panel:
+        """Build from options as they stand in a file: participants are given by name.
+
+        Args:
+            team: The members.
+            options: Options of the protocol.
+            people: Who can be named.
+            prompts: A user's prompts folder, if the options name none.
+
+        Raises:
+            BadInput: An unknown option or name, or a value that the protocol refuses.
+        """
+        settings = dict(options)
+        for key, value in options.items():
+            if key not in self.options:
+                raise BadInput(f"graph {self.name!r} has no option {key!r}; {did_you_mean(key, self.options)}")
+            if key in self.roles and isinstance(value, str):
+                if value not in people:
+                    raise BadInput(
+                        f"graph {self.name!r}: {key}: nobody is called {value!r}; {did_you_mean(value, people)}"
+                    )
+                settings[key] = people[value]
+        if prompts is not None and "prompts" in self.options:
+            settings.setdefault("prompts", prompts)
+        try:
+            return self.build(team, **settings)
+        except (TypeError, AttributeError) as e:  # an option of the wrong type
+            raise BadInput(f"graph {self.name!r} cannot be built from {dict(options)}: {e}") from None
+
+
+def protocol(
+    *, papers: Sequence[str], templates: Sequence[str], calls: Callable[..., int], least: int = 1
+) -> Callable[[Build], Build]:
+    """Declare a protocol: what it rests on and what it costs. The team is checked before the function runs."""
+
+    def declare(build: Build) -> Build:
+        @functools.wraps(build)
+        def checked(team: Sequence[Participant], *args: Any, **options: Any) -> Panel:
+            check_team(team, build.__name__, least)
+            return build(tuple(team), *args, **options)
+
+        checked.protocol = Protocol(build.__name__, checked, tuple(papers), tuple(templates), least, calls)  # type: ignore[attr-defined]
+        return checked  # type: ignore[return-value]  # same signature, checked team
+
+    return declare
+
+
+def find(name: str) -> Protocol:
+    """A protocol by name, or a user's own as ``package.module:function``.
+
+    Raises:
+        BadInput: No such protocol, or the function is not declared with `protocol`.
+    """
+    if ":" in name:
+        return _users(name)
+    known = catalogue()
+    if name not in known:
+        raise BadInput(f"no graph {name!r}; {did_you_mean(name, known)}")
+    return known[name]
+
+
+@functools.cache
+def catalogue() -> dict[str, Protocol]:
+    """All protocols in ``folkmoot.graphs``, by name."""
+    import folkmoot.graphs as home
+
+    found = {}
+    for module in pkgutil.iter_modules(home.__path__):
+        build = getattr(importlib.import_module(f"folkmoot.graphs.{module.name}"), module.name)
+        found[module.name] = build.protocol
+    return dict(sorted(found.items()))
+
+
+def _users(name: str) -> Protocol:
+    module, _, function = name.partition(":")
+    try:
+        build = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as e:
+        raise BadInput(f"graph {name!r} cannot be imported: {e}") from None
+    if not isinstance(found := getattr(build, "protocol", None), Protocol):
+        raise BadInput(f"graph {name!r}: declare the function with @folkmoot.protocol.protocol(...)")
+    return found
