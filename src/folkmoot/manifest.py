@@ -17,9 +17,9 @@ from folkmoot.participant import Participant, check_name
 class SamplingDocument(Document):
     """Sampling settings in a manifest or suite; what is left out keeps its default."""
 
-    temperature: float = Field(0.0, ge=0, le=5)
-    top_p: float = Field(1.0, gt=0, le=1)
-    max_tokens: int = Field(512, ge=1)
+    temperature: float = Field(default=0.0, ge=0, le=5)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int = Field(default=512, ge=1)
     stop: tuple[str, ...] = ()
 
     def sampling(self) -> Sampling:

@@ -153,7 +153,7 @@ def _cost(reply: Completion) -> dict[str, Any]:
     }
 
 
-def wait(d: Discussion) -> Update:
+def wait(state: Discussion) -> Update:
     """A node that does nothing: the floor where everybody's turns come together."""
     return {}
 

@@ -54,6 +54,12 @@ UNSURE = re.compile(
 )
 
 
+DOUBTFUL = re.compile(
+    rf"{UNSURE.pattern}|\b(?:if|perhaps|maybe|might|suppose|assum\w+|says?|said|claims?|claimed|previous|earlier|peer)\b",
+    re.I,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What stands after a marker.
@@ -84,15 +90,18 @@ def plain(reply: str) -> Reply:
 
     Thoughts that were never finished are no reply: what is left is what stood before them.
     """
-    text = _UNFINISHED_THINK.sub("", _THINK.sub("", reply))
-    text = (
-        text.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ").replace("\u202f", " ").replace("’", "'")
-    )
-    text = _EMPHASIS.sub(lambda m: m[1] or m[2], _BOLD.sub("", text)).replace("`", "")
-    text = _LATEX_FENCE.sub(" ", _LATEX_TEXT.sub(r"\1", text))
+    text = unmarked(_UNFINISHED_THINK.sub("", _THINK.sub("", reply)))
     if own := _own_part(text):
         text = text[:own]
     return _open_boxes(text)
+
+
+def unmarked(text: str) -> str:
+    """A text without Markdown emphasis, LaTeX fences and text commands, with plain spaces, apostrophes and line ends."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ").replace("\u202f", " ")
+    text = text.replace("’", "'").replace("‘", "'")
+    text = _EMPHASIS.sub(lambda m: m[1] or m[2], _BOLD.sub("", text)).replace("`", "")
+    return _LATEX_FENCE.sub(" ", _LATEX_TEXT.sub(r"\1", text))
 
 
 def _own_part(text: str) -> int:
@@ -114,7 +123,8 @@ def _open_boxes(text: str, nested: int = 4) -> Reply:
         while end < len(text) and depth:
             depth += {"{": 1, "}": -1}.get(text[end], 0) if text[end - 1] != "\\" else 0
             end += 1
-        if depth:  # cut inside the box; what stands there stays unreadable
+        if depth:  # the reply was cut inside the box: half of an answer is none
+            text = text[: m.start()]
             break
         before, inside = text[done : m.start()], text[m.end() : end - 1]
         if nested:
@@ -142,8 +152,9 @@ def claims(reply: Reply, nouns: str = "answer", hashes: bool = False) -> list[Cl
     marks += [(m, True) for m in _HASHES.finditer(text)] if hashes else []
     marks += [(m, False) for m in _sentence(nouns).finditer(text) if not _disowned(text, m.start())]
     for m, firm in marks:
-        if firm or not re.match(r"\s*(?:not\b|\(?(?:\d+|[A-HJ-Z])\)?\s)", m["mid"]):
-            found.append(_claim(text, m.end(), firm))
+        claim = _claim(text, m.end(), firm)
+        if firm or not (re.match(r"\s*(?:not\b|\(?(?:\d+|[A-HJ-Z])\)?\s)", m["mid"]) or re.match(r"not\b", claim.text)):
+            found.append(claim)
     found = sorted((c for c in found if c.text.strip(" .…_-")), key=lambda c: c.at)
     if found and _TAKEN_BACK.search(text, found[-1].at):
         return []
@@ -155,7 +166,7 @@ def _sentence(nouns: str) -> re.Pattern[str]:
 
 
 def _disowned(text: str, at: int) -> bool:
-    before = text[max(0, at - 80) : at]
+    before = text[max(0, at - 80) : at].split("\n")[-1]
     return bool(_FOREIGN.search(before) or _SUPPOSED.search(before))
 
 
@@ -165,6 +176,11 @@ def _claim(text: str, at: int, firm: bool) -> Claim:
         at += 1
     end = text.find("\n", at)
     return Claim(at, text[at : end if end >= 0 else len(text)].strip(), firm, end < 0)
+
+
+def finished(claim: Claim) -> str:
+    """The text of a claim without its last word, if the reply may have been cut in the middle of that word."""
+    return re.sub(r"\S*\Z", "", claim.text).rstrip() if claim.open and claim.text[-1] not in ")]!}" else claim.text
 
 
 def sentences(line: str) -> list[str]:

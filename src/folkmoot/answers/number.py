@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from folkmoot.answers.claims import UNSURE, claims, plain, sentences
+from folkmoot.answers.claims import DOUBTFUL, UNSURE, claims, finished, plain, sentences
 
 INSTRUCTION = 'End with a line of the form "Answer: N", where N is a number.'
 SHORT = 12
@@ -90,7 +90,9 @@ def extract(text: str, *, cut: bool = False) -> str | None:
     reply = plain(_tidy(text))
     last: tuple[bool, Fraction | None] | None = None
     for c in claims(reply, _NOUNS, hashes=True):
-        read = None if cut and c.open and re.search(r"\d\W?\Z", c.text) and not c.text.endswith(".") else _read(c.text)
+        read = _read(c.text)
+        if cut and _read(finished(c)) != read:
+            read = None
         if c.firm or read is not None or re.search(r"\d", c.text):
             last = (True, read)
     found = last[1] if last else (None if cut else _conclusion(reply.text))
@@ -124,11 +126,15 @@ def _say(v: Fraction) -> str:
 def _numbers(text: str) -> list[_Found]:
     """Every number of a text; those that cannot be read for sure have no value."""
     found: list[_Found] = []
+    done = 0
     for m in _RUN.finditer(text):
         start, end = m.start(), m.end()
+        if start < done:  # the exponent of the number before
+            continue
         v = _literal(m[0])
         if (e := _EXPONENT.match(text, end)) and v is not None and v.denominator < 10**60:
             v, end = v * Fraction(10) ** int(e[0][1:]), e.end()
+            done = end
         currency = re.search(r"(?:US)?[$€£¥]\s?\Z", text[:start])
         start = currency.start() if currency else start
         sign = re.search(r"(?<![\w)\]}%])[-–]\Z", text[:start])
@@ -223,7 +229,7 @@ def _conclusion(text: str) -> Fraction | None:
     last = _LIST_MARK.sub("", lines[-1], count=1)
     if len(lines) > 1 and re.fullmatch(r"\(?\d{1,2}[.):]+", last):  # "3." begins a step that never came
         return None
-    if UNSURE.search(last) or last.endswith(("?", ":")):
+    if DOUBTFUL.search(last) or last.endswith(("?", ":")):
         return None
     said = sentences(last)[-1]
     if (len(lines) == 1 and len(last.split()) <= SHORT) or re.search(r"[.!]\W*\Z", said) or value(last) is not None:

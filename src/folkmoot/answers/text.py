@@ -35,7 +35,7 @@ def extract(text: str, *, cut: bool = False) -> str | None:
             return None
         return clean(_ON.sub("", last.text) if last.firm else _ON.sub("", re.split(r"[.!]\s+(?=[A-Z])", last.text)[0]))
     whole = reply.text.strip()
-    if cut or "\n" in whole or len(whole.split()) > LONGEST or whole.endswith(("?", ":")):
+    if cut or "\n" in whole or re.search(r"\banswer\b", whole, re.I) or len(whole.split()) > LONGEST or whole.endswith(("?", ":")):
         return None
     return clean(whole)
 
@@ -57,6 +57,8 @@ def _trim(words: str) -> str:
         if len(words) > 1 and words[0] == a and words[-1] == b:
             return words[1:-1].strip()
     if words.endswith(".") and not words.endswith(".."):
+        return words[:-1].rstrip()
+    if words.endswith(")") and "(" not in words:
         return words[:-1].rstrip()
     return words if words.strip(" .…_") else ""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from folkmoot.answers import choice, number, text
+from folkmoot.answers import choice, number, options, text
 
 Kind = Literal["choice", "number", "text"]
 Metric = Literal["exact", "f1"]
@@ -38,7 +38,7 @@ class AnswerType:
     @property
     def labels(self) -> tuple[str, ...]:
         """The letters of the options: ``("A", "B", "C")``; empty for other kinds."""
-        return choice.labels(len(self.options))
+        return options.labels(len(self.options))
 
     def instruction(self) -> str:
         """The answer contract, one sentence for the prompt.

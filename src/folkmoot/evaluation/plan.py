@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +115,12 @@ def make_plan(
 
     tasks = []
     for i, use in enumerate(suite.tasks):
-        task = attempt(("tasks", i), lambda use=use: find_task(use.name, path.parent))
+        task = attempt(("tasks", i), partial(find_task, use.name, path.parent))
         if task is None:
             continue
         most = limit or use.limit or suite.limit
         items = attempt(
-            ("tasks", i), lambda t=task, use=use, n=most: load_items(t, split=use.split, limit=n, data_dir=data_dir)
+            ("tasks", i), partial(load_items, task, split=use.split, limit=most, data_dir=data_dir)
         )
         if items is not None:
             if not items:
@@ -129,7 +130,7 @@ def make_plan(
     stand_in = {n: Participant(n, rehearsal(n)) for n in suite.people}
     systems = []
     for i, document in enumerate(suite.systems):
-        system = attempt(("systems", i), lambda d=document: _system(d, suite, stand_in))
+        system = attempt(("systems", i), partial(_system, document, suite, stand_in))
         if system is not None:
             systems.append(system)
     if not findings:
@@ -140,7 +141,7 @@ def make_plan(
         findings += [f"{path}:1: two systems are called {n!r}; rename one" for n in names if names.count(n) > 1]
     templates = dict.fromkeys(t for s in systems for t in s.protocol.templates)
     for name in templates:
-        attempt(("prompts",), lambda name=name: check_template(name, suite.prompts))
+        attempt(("prompts",), partial(check_template, name, suite.prompts))
     if findings:
         raise BadInput("\n".join(dict.fromkeys(findings)))
     return Plan(suite, tuple(systems), tuple(tasks))

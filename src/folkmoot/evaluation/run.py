@@ -122,9 +122,7 @@ def _report(
     plan: Plan, todo: list[Sample], store: RunStore, people: dict[str, Participant], path: Path, options: RunOptions
 ) -> tuple[Summary, list[Result]]:
     results = store.results([s.key for s in todo])
-    reference = plan.suite.monoliths[0].name if plan.suite.monoliths else None
-    summary = summarise(results, list(plan.kinds), reference, kinds=plan.kinds, expected=len(todo))
-    meta = {
+    meta: dict[str, Any] = {
         "title": plan.suite.name,
         "about": plan.suite.about.strip(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -135,7 +133,8 @@ def _report(
         "sampling": asdict(plan.suite.sampling.sampling()),
         "participants": [p.spec() | {"licence": p.licence, "purpose": p.purpose} for p in people.values()],
         "kinds": plan.kinds,
-        "reference": reference,
+        "reference": plan.suite.monoliths[0].name if plan.suite.monoliths else None,
+        "planned": {task.name: len(items) for task, items in plan.tasks},
         "samples": len(todo),
         "partial": len(results) < len(todo),
         "scripted": options.scripted,
@@ -143,6 +142,7 @@ def _report(
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "load": [round(x, 2) for x in os.getloadavg()],
     }
+    summary = _summarise(results, meta)
     store.write_json("manifest.json", meta | {"keys": [s.key for s in todo]})
     store.write_json("table.json", to_json(summary))
     store.write_text("table.md", render_markdown(summary))
@@ -209,8 +209,20 @@ def load_run(folder: Path) -> tuple[Summary, list[Result], dict[str, Any]]:
         except (OSError, ValueError):
             raise BadInput(f"{folder}: the run has no report yet; run 'folkmoot eval run' again to finish it") from None
         results = store.results(meta["keys"])
+    return _summarise(results, meta), results, meta
+
+
+def _summarise(results: list[Result], meta: dict[str, Any]) -> Summary:
     kinds = meta["kinds"]
-    return summarise(results, list(kinds), meta["reference"], kinds=kinds, expected=meta["samples"]), results, meta
+    return summarise(
+        results,
+        list(kinds),
+        meta["reference"],
+        kinds=kinds,
+        planned=meta["planned"],
+        draws=meta["draws"],
+        seed=meta["seed"],
+    )
 
 
 def show_table(folder: Path, form: str) -> None:

@@ -23,7 +23,7 @@ class TaskUse(Document):
     """A task in a suite; a bare name takes the suite's limit."""
 
     name: str
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(default=None, ge=1)
     split: str = "test"
 
 
@@ -58,9 +58,9 @@ class Suite(Document):
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     about: str = ""
     seed: int = 0
-    draws: int = Field(1, ge=1)
-    limit: int | None = Field(None, ge=1)
-    in_flight: int = Field(128, ge=1, le=4096)
+    draws: int = Field(default=1, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    in_flight: int = Field(default=128, ge=1, le=4096)
     engine: Literal["transformers", "vllm", "openai", "scripted"] = "transformers"
     sampling: SamplingDocument = SamplingDocument()
     prompts: str | None = None

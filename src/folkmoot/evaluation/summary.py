@@ -177,27 +177,6 @@ def summarise(
     )
 
 
-def sentences(summary: Summary) -> list[str]:
-    """The verdict in fixed words: one sentence for every graph (for every other system if no kinds are known)."""
-    rows = [r for r in summary.overall if r.against]
-    graphs = [r for r in rows if r.kind == "graph"]
-    return [sentence(r) for r in graphs or rows]
-
-
-def sentence(row: Row) -> str:
-    """What may be said about one system against the reference."""
-    c = row.against
-    if c is None:
-        return f"{row.system} is compared with nothing."
-    if c.n == 0:
-        return f"{row.system} and {c.reference} have no finished question in common."
-    words = f"no difference from {c.reference} shown" if c.verdict == "no difference shown" else ""
-    words = words or f"{c.verdict} than {c.reference}"
-    d = c.difference
-    bounds = f"{100 * d.mean:+.1f} points [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
-    return f"{row.system}: {words}, {bounds} on the same {c.n} question{'' if c.n == 1 else 's'}."
-
-
 def _by_system(results: Sequence[Result], systems: Sequence[str]) -> dict[str, dict[Item, list[Result]]]:
     done: dict[str, dict[Item, list[Result]]] = {s: {} for s in systems}
     if len(done) < len(systems):

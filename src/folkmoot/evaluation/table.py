@@ -14,115 +14,53 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from folkmoot.evaluation.summary import Comparison, Row, Summary, sentences
+from folkmoot.evaluation.summary import Comparison, Row, Summary
+from folkmoot.evaluation.words import (
+    KINDS,
+    LEGEND,
+    accuracy,
+    amount,
+    chance,
+    compared,
+    finished,
+    notes,
+    points,
+    sentences,
+    share,
+    shortfall,
+)
 from folkmoot.visible import visible
 
 ROOMY = 96
-"""Columns from which on accuracies are set with a decimal and verdicts on one line."""
-KINDS = {"graph": "Graphs", "baseline": "Baselines", "member": "Members alone", "monolith": "Monolith"}
-"""Headings of the groups."""
-LEGEND = (
-    "Accuracy: mean score, what could not be scored counts as 0, with 95 % Wilson interval. Parsed: share of samples with "
-    "an answer. Calls and tokens: mean per question; cached calls count at their original cost. Seconds: median per question "
-    "of the critical path, waiting left out."
-)
-
-
-def share(x: float, digits: int = 1) -> str:
-    """A share for people.
-
-    >>> share(0.4167)
-    '41.7 %'
-    """
-    return f"{100 * x:.{digits}f} %"
-
-
-def accuracy(row: Row, digits: int = 1) -> str:
-    """Accuracy with its interval: ``41.7 % [30.1, 54.3]``, or a dash if nothing is finished."""
-    if not row.n:
-        return "-"
-    return f"{share(row.accuracy, digits)} [{100 * row.interval.low:.{digits}f}, {100 * row.interval.high:.{digits}f}]"
-
-
-def points(c: Comparison, digits: int = 1) -> str:
-    """The difference in points with its interval: ``+3.0 [-1.0, +7.5]``."""
-    d = c.difference
-    return f"{100 * d.mean:+.{digits}f} [{100 * d.low:+.{digits}f}, {100 * d.high:+.{digits}f}]" if c.n else "-"
-
-
-def amount(x: float) -> str:
-    """A count or a time in few digits.
-
-    >>> amount(6), amount(4.27), amount(0.271), amount(1234.5)
-    ('6', '4.3', '0.27', '1,234')
-    """
-    if x >= 100 or x == round(x):
-        return f"{x:,.0f}"
-    return f"{x:.2f}" if x < 1 else f"{x:.1f}"
-
-
-def finished(row: Row) -> str:
-    """Questions finished, and how many were planned if some are missing: ``96 of 100``."""
-    return str(row.n) if row.n == row.of else f"{row.n} of {row.of}"
-
-
-def chance(p: float | None) -> str:
-    """A p value: three digits, never 0."""
-    return "-" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def shortfall(summary: Summary) -> str | None:
-    """How much of the run is missing, in a sentence; None if nothing is."""
-    if not summary.partial:
-        return None
-    return f"Partial: {summary.finished} of {summary.planned} samples are finished; the rest is not counted."
-
-
-def notes(summary: Summary) -> list[str]:
-    """What a reader must know beside the figures: failed samples, the ceiling, several comparisons."""
-    said = []
-    for row in summary.overall:
-        bad = [f"{n} {o}" for o, n in row.outcomes.items() if n and o not in ("scored", "unparsed")]
-        if bad:
-            said.append(f"{row.system}: {', '.join(bad)} of {row.samples} samples, counted as 0.")
-    if c := summary.ceiling:
-        said.append(
-            f"At least one member alone was right on {share(c.accuracy)} of {c.n} questions: picking among their answers "
-            "cannot score more."
-        )
-    compared = len(_compared(summary))
-    if compared:
-        said.append(
-            "Verdicts come from the 95 % paired bootstrap interval of the difference"
-            + (f"; the {compared} comparisons are not corrected for their number." if compared > 1 else ".")
-        )
-    return said
+"""Columns from which on accuracies are set with a decimal and columns stand two apart."""
 
 
 def render_table(summary: Summary, width: int = 100) -> Table:
     """The main table, set for so many columns; from 80 on no figure is cut or wrapped."""
     roomy = width >= ROOMY
-    verdict = 19 if roomy else 13
+    gap, against = 1 + roomy, summary.reference is not None
     widths = [max((len(c.plain) for c in column), default=1) for column in zip(*_figures(summary, roomy), strict=True)]
     heads = ["n", "accuracy [95 %]", "parsed", "calls", "prompt\ntokens", "compl.\ntokens", "seconds" if roomy else "s"]
     for i, head in enumerate(heads):
         widths[i] = max(widths[i], *map(len, head.split("\n")))
-    compared = summary.reference is not None
-    room = max(8, width - sum(widths) - len(widths) - (verdict + 1 if compared else 0) - 1)
-    table = _table()
+    left = width - sum(widths) - gap * len(widths)
+    longest = max((len(_clean(r.system)) + 1 for r in summary.overall), default=8)
+    verdict = 19 if left >= longest + gap + 19 else 13
+    room = max(8, left - (gap + verdict if against else 0))
+    table = _table(gap)
     table.add_column("system", no_wrap=True)
     for head, w in zip(heads, widths, strict=True):
-        table.add_column(head, justify="right", no_wrap=True, min_width=w)
-    if compared:
+        table.add_column(head, justify="right", no_wrap=True, width=w)
+    if against:
         table.add_column(_fit(f"against {summary.reference}", verdict), width=verdict)
     kind = ""
     for row, figures in zip(summary.overall, _figures(summary, roomy), strict=True):
         if row.kind != kind:
-            table.add_row(Text(_fit(KINDS.get(row.kind, row.kind), room), style="italic"))
+            table.add_row(Text(_fit(KINDS.get(row.kind, row.kind), room).plain, style="italic"))
             kind = row.kind
         name = textwrap.indent(_fit(row.system, room - 1).plain, " " if row.kind else "")
         cells = [Text(name, style="bold" if row.kind == "graph" else ""), *figures]
-        table.add_row(*cells, *([_verdict(row.against)] if compared else []))
+        table.add_row(*cells, *([_verdict(row.against)] if against else []))
     return table
 
 
@@ -132,7 +70,7 @@ def render(summary: Summary, width: int = 100) -> Group:
     if short := shortfall(summary):
         parts += [Text(short, style="bold"), ""]
     parts += [render_table(summary, width), ""]
-    if _compared(summary):
+    if compared(summary):
         parts += [_differences(summary, width), ""]
     if len(summary.by_task) > 1:
         for table in _task_tables(summary, width):
@@ -175,14 +113,14 @@ def render_markdown(summary: Summary) -> str:
     blocks.append(_markdown(heads, body, right=range(2, 9)))
     if verdicts := sentences(summary):
         blocks.append("\n".join(f"- {_escape(_clean(s))}" for s in verdicts))
-    if _compared(summary):
+    if compared(summary):
         heads, body = _difference_cells(summary)
         blocks.append(_markdown([f"against {reference}", *heads], body, right=range(1, 6)))
     if len(summary.by_task) > 1:
         names = [_clean(r.system) for r in summary.overall]
-        body = [[_clean(t), *(_task_cell(r) for r in rows)] for t, rows in summary.by_task.items()]
+        body = [[_clean(t), *(_task_cell(r).rstrip() for r in rows)] for t, rows in summary.by_task.items()]
         blocks.append(_markdown(["accuracy by task, %", *names], body, right=range(1, len(names) + 1)))
-        if _compared(summary):
+        if compared(summary):
             blocks.append(_escape(_task_key(summary)))
     blocks.append("\n".join(f"- {_escape(_clean(line))}" for line in (LEGEND, *notes(summary))))
     return "\n\n".join(blocks) + "\n"
@@ -224,10 +162,6 @@ def _figures(summary: Summary, roomy: bool) -> Iterator[list[Text]]:
         yield [Text(c) for c in cells]
 
 
-def _compared(summary: Summary) -> list[tuple[Row, Comparison]]:
-    return [(r, r.against) for r in summary.overall if r.against and r.against.n]
-
-
 def _verdict(c: Comparison | None) -> Text:
     if c is None or not c.n:
         return Text("-" if c else "")
@@ -235,19 +169,18 @@ def _verdict(c: Comparison | None) -> Text:
 
 
 def _difference_cells(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    compared = _compared(summary)
-    whole = all(c.p is not None for _, c in compared)
+    pairs = compared(summary)
+    whole = all(c.p is not None for _, c in pairs)
     heads = ["only it right", "only reference right"] if whole else ["it higher", "reference higher"]
     body = [
-        [_clean(r.system), points(c), str(c.n), str(c.only_this), str(c.only_reference), chance(c.p)]
-        for r, c in compared
+        [_clean(r.system), points(c), str(c.n), str(c.only_this), str(c.only_reference), chance(c.p)] for r, c in pairs
     ]
     return ["points [95 %]", "n", *heads, "McNemar p"], body
 
 
 def _differences(summary: Summary, width: int) -> Table:
     heads, body = _difference_cells(summary)
-    room = max(8, width - 52)
+    room = max(8, width - 59)
     table = _table()
     table.add_column(_fit(f"against {summary.reference}", room), no_wrap=True)
     for head, w in zip(heads, (22, 4, 7, 9, 7), strict=True):
@@ -281,7 +214,7 @@ def _task_tables(summary: Summary, width: int) -> Iterator[Table]:
             table.add_column(Text(f"{_fit(task, 15).plain}\nn = {n}  "), justify="right", no_wrap=True)
         for cells in zip(*(rows for _, rows in part), strict=True):
             table.add_row(_fit(cells[0].system, room), *(Text(_task_cell(r)) for r in cells))
-        if start + at_once >= len(tasks) and _compared(summary):
+        if start + at_once >= len(tasks) and compared(summary):
             table.caption = Text(_task_key(summary))
             table.caption_justify = "left"
         yield table
@@ -292,8 +225,9 @@ def _fit(name: str, width: int) -> Text:
     return Text("\n".join(textwrap.wrap(_clean(name), width)))
 
 
-def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
+def _table(gap: int = 2) -> Table:
+    # The box itself sets columns one apart
+    return Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
 
 
 def _markdown(heads: Sequence[str], body: Sequence[Sequence[str]], right: range) -> str:

