@@ -127,8 +127,8 @@ def _finisher(team: Sequence[Participant], name: str, prompts: str | None) -> St
     by = next(p for p in team if p.name == name)
 
     async def finish(d: Discussion) -> Update:
-        kind, said = answer_type(d), [t for t in last_answers(d) if t.error is None]
-        ballot, at = decide.plurality(said, kind), answered(d)
+        kind, newest, at = answer_type(d), last_answers(d), answered(d)
+        ballot, said = decide.plurality(newest, kind), [t for t in newest if t.error is None]
         try:
             prompt, error = by.messages(render("critique_refine/finish", d, by, said, folder=prompts)), None
         except PromptTooLong as e:

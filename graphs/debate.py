@@ -12,7 +12,7 @@ from folkmoot.discussion import rounds as held
 from folkmoot.documents import BadInput
 from folkmoot.nodes import Panel, Step, ask, seat, vote, wait
 from folkmoot.nodes import judge as judged_by
-from folkmoot.participant import Participant
+from folkmoot.participant import Participant, check_weights
 from folkmoot.prompts import prompted
 from folkmoot.protocol import protocol
 from folkmoot.views import View, view
@@ -56,6 +56,7 @@ def debate(
     """
     if rounds < 1:
         raise BadInput(f"debate: rounds={rounds}; at least 1 is needed")
+    check_weights(weights, team, "debate")
     blind, revise = prompted("answer", folder=prompts), prompted("debate/revise", sees=view(sees), folder=prompts)
 
     def floor(d: Discussion) -> list[Send] | str:

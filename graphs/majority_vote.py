@@ -8,8 +8,9 @@ from langgraph.graph import END, START
 from langgraph.types import Send
 
 from folkmoot.discussion import Discussion
+from folkmoot.documents import BadInput
 from folkmoot.nodes import Panel, ask, seat, vote
-from folkmoot.participant import Participant
+from folkmoot.participant import Participant, check_weights
 from folkmoot.prompts import prompted
 from folkmoot.protocol import protocol
 
@@ -40,6 +41,9 @@ def majority_vote(
         quorum: Fewest valid answers with which the question is decided.
         prompts: Folder with templates that replace the shipped ones.
     """
+    if samples < 1:
+        raise BadInput(f"majority_vote: samples={samples}; at least 1 is needed")
+    check_weights(weights, team, "majority_vote")
     say = prompted("answer", folder=prompts)
 
     def first(d: Discussion) -> list[Send]:

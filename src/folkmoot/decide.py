@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -66,13 +67,13 @@ def orders(n: int, mode: str, seed: int, shuffles: int = 3) -> list[list[int]]:
         n: Number of candidates.
         mode: ``both`` (as given and reversed) or ``shuffled``.
         seed: Of the shuffling; a question always gets the same orders.
-        shuffles: How many shuffled orders, at least 2. For two candidates there are only two orders.
+        shuffles: How many shuffled orders, at least 2, at most all there are. For two candidates there are only two.
     """
-    if mode == "both" or n == 2:
+    if mode == "both" or n <= 2:
         return [list(range(n)), list(range(n))[::-1]]
     rng = random.Random(seed)  # noqa: S311 - no secret
     seen: list[list[int]] = []
-    while len(seen) < max(2, shuffles):
+    while len(seen) < min(max(2, shuffles), math.factorial(n)):
         order = rng.sample(range(n), n)
         if order not in seen:
             seen.append(order)

@@ -78,7 +78,7 @@ class Discussion(TypedDict, total=False):
     """State of every graph. Only ``question`` has to be given.
 
     ``answer_type`` says how replies are read (default: short free text). ``seed`` makes the draws of this question
-    repeatable. ``draw`` numbers repetitions of the whole question.
+    repeatable; another seed is another draw of the whole question.
     """
 
     question: str

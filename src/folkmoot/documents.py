@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 M = TypeVar("M", bound=BaseModel)
 Lines = dict[tuple[str | int, ...], int]
 
+_MOST = 50_000  # keys and items in one document
+
 
 class BadInput(ValueError):  # noqa: N818 - it is the input that is bad
     """A document or an argument of the user's is wrong. One line per finding; the command line exits with 2."""
@@ -68,6 +70,8 @@ def load(path: Path) -> tuple[Any, Lines]:
         if node is not None:
             _mark(node, (), lines, path)
         return yaml.safe_load(text), lines
+    except BadInput:
+        raise
     except yaml.MarkedYAMLError as e:
         line = e.problem_mark.line + 1 if e.problem_mark else 1
         raise BadInput(f"{path}:{line}: not valid YAML: {e.problem}") from None
@@ -77,6 +81,8 @@ def load(path: Path) -> tuple[Any, Lines]:
 
 def _mark(node: yaml.Node, at: tuple[str | int, ...], lines: Lines, path: Path) -> None:
     lines.setdefault(at, node.start_mark.line + 1)
+    if len(lines) > _MOST:  # aliases of aliases can make a few lines as large as you like
+        raise BadInput(f"{path}: more than {_MOST} values; split the file, and do not nest aliases")
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -113,17 +119,17 @@ def validate(data: Any, lines: Lines, model: type[M], path: Path) -> M:
     except ValidationError as e:
         findings = []
         for err in e.errors(include_url=False):
-            at = _at(err["loc"], data)
+            at = _at(err["loc"], data, absent=err["type"] == "missing")
             findings.append(f"{path}:{line_of(lines, at)}: {_say(err, at, model)}")
         raise BadInput("\n".join(dict.fromkeys(findings))) from None
 
 
-def _at(loc: tuple[int | str, ...], data: Any) -> tuple[str | int, ...]:
+def _at(loc: tuple[int | str, ...], data: Any, *, absent: bool) -> tuple[str | int, ...]:
     """Drop what pydantic puts into a location that is no key of the document (names of union branches)."""
     at: list[str | int] = []
     here = data
     for i, part in enumerate(loc):
-        if isinstance(here, dict) and (part in here or i == len(loc) - 1):
+        if isinstance(here, dict) and (part in here or (absent and i == len(loc) - 1)):
             at.append(part)
             here = here.get(part)
         elif isinstance(here, list) and isinstance(part, int) and part < len(here):

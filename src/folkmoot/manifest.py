@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,7 +20,7 @@ class SamplingDocument(Document):
     temperature: float = Field(default=0.0, ge=0, le=5)
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_tokens: int = Field(default=512, ge=1)
-    stop: tuple[str, ...] = ()
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
     def sampling(self) -> Sampling:
         """As the value that engines take."""
@@ -78,6 +78,14 @@ class Team(Document):
     """A team file: members in order."""
 
     members: tuple[Manifest, ...] = Field(min_length=1)
+
+    @field_validator("members")
+    @classmethod
+    def _differ(cls, v: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
+        names = [m.name for m in v]
+        if twice := next((n for n in names if names.count(n) > 1), None):
+            raise ValueError(f"two members are called {twice!r}; names must differ")
+        return v
 
 
 def read_manifest(path: Path) -> Manifest:

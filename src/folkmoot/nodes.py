@@ -16,6 +16,7 @@ from langgraph.types import Send
 
 from folkmoot import decide
 from folkmoot.answers import AnswerType
+from folkmoot.answers.choice import MOST
 from folkmoot.discussion import Ask, Decision, Discussion, Turn, answer_type, last_answers, rounds
 from folkmoot.documents import BadInput
 from folkmoot.door import through
@@ -90,7 +91,8 @@ def ask(
     at = rounds(d) if round is None else round
     kind, seed, sends = answer_type(d), d.get("seed"), []
     for me in team:
-        error, prompt = None, ()
+        prompt: tuple[Message, ...] = ()
+        error = None
         try:
             prompt = me.messages(say(d, me))
         except PromptTooLong as e:
@@ -176,7 +178,8 @@ def judge(by: Participant, *, orders: str = "both", prompts: str | None = None) 
     """A node where `by` picks among the different answers of the last round.
 
     The candidates are anonymous and shown in several orders. A candidate wins if it is picked in more than half of them;
-    anything else is a tie, and ties fall to the vote. One candidate alone needs no judge.
+    anything else is a tie, and ties fall to the vote. One candidate alone needs no judge; of more than 26, the first 26
+    are shown, since labels are letters.
 
     Args:
         by: The judge; a member or anybody else.
@@ -191,7 +194,7 @@ def judge(by: Participant, *, orders: str = "both", prompts: str | None = None) 
 
     async def sit(d: Discussion) -> Update:
         kind, said = answer_type(d), last_answers(d)
-        ballot, choices = decide.plurality(said, kind), decide.candidates(said, kind)
+        ballot, choices = decide.plurality(said, kind), decide.candidates(said, kind)[:MOST]
         if len(choices) < 2:
             return decided(ballot)
         shown = decide.orders(len(choices), orders, d.get("seed") or 0)
@@ -199,8 +202,9 @@ def judge(by: Participant, *, orders: str = "both", prompts: str | None = None) 
         picks = [o[ord(t.answer) - 65] if t.answer else None for t, o in zip(turns, shown, strict=True)]
         best = decide.settled(picks)
         if best is None:
-            why = f"the judge's {len(picks)} orders do not agree; the vote decides: {ballot.why}"
-            decision = Decision(ballot.answer, "vote", ballot.tally, why)
+            failed = next((t.error for t in turns if t.error), None)
+            why = f"{by.name} failed: {failed}" if failed else f"the judge's {len(picks)} orders do not agree"
+            decision = Decision(ballot.answer, "vote", ballot.tally, f"{why}; the vote decides: {ballot.why}")
         else:
             why = f"{by.name} picked it in {picks.count(best)} of {len(picks)} orders"
             decision = Decision(choices[best].answer, "judge", ballot.tally, why)
@@ -226,6 +230,8 @@ async def _pick(by: Participant, d: Discussion, shown: Sequence[Turn], draw: int
         c = await by.choose(prompt, labels.labels)
     except Missing:
         raise
+    except PromptTooLong as e:
+        return Turn(**known, finish="limit", error=str(e))
     except Exception as e:
         return Turn(**known, error=describe(e))
     best = max(range(len(shown)), key=lambda i: c.probabilities[i])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from folkmoot.documents import BadInput
+from folkmoot.documents import BadInput, did_you_mean
 from folkmoot.engines.contract import Choice, Completion, Engine, Message, PromptTooLong, Request, Sampling
 
 RESERVED = frozenset({"floor", "decide", "judge", "finish", "__start__", "__end__"})
@@ -156,3 +157,17 @@ def check_team(team: Sequence[Participant], graph: str, least: int) -> None:
     names = [p.name for p in team]
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise BadInput(f"{graph}: two members are called {twice[0]!r}; names must differ")
+
+
+def check_weights(weights: Mapping[str, float] | None, team: Sequence[Participant], graph: str) -> None:
+    """Refuse weights that no vote can be counted with.
+
+    Raises:
+        BadInput: A weight of somebody who is no member, or one that is no number.
+    """
+    names = [p.name for p in team]
+    for name, weight in (weights or {}).items():
+        if name not in names:
+            raise BadInput(f"{graph}: weights: {name!r} is no member; {did_you_mean(name, names)}")
+        if not isinstance(weight, (int, float)) or not math.isfinite(weight):
+            raise BadInput(f"{graph}: weights: {name!r} weighs {weight!r}; use a number of 0 or more")

@@ -4,7 +4,7 @@ A user's folder is looked into first: put a file with the same path there (``deb
 Templates are rendered in Jinja's immutable sandbox; a name that the template should not use is an error, not a blank.
 
 Variables: ``question``; ``contract`` (the form that the answer must have); ``own`` (the speaker's newest answer);
-``peers`` (list of quoted texts, ready to print); ``label`` and ``labels`` where a template speaks of labelled candidates.
+``peers`` (list of quoted texts, ready to print); ``labels`` (letters of the candidates, where a judge picks one).
 """
 
 from __future__ import annotations
@@ -42,21 +42,27 @@ def template_names() -> list[str]:
     return sorted(str(p.relative_to(SHIPPED).with_suffix("")) for p in SHIPPED.rglob("*.md"))
 
 
-@lru_cache(maxsize=256)
 def template(name: str, folder: str | None = None) -> Template:
     """Load a template by path without ``.md``, from `folder` if it has one, else the shipped one.
 
     Raises:
         BadInput: No such template or folder, or it does not parse; with file and line.
     """
-    from jinja2 import StrictUndefined, TemplateSyntaxError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
     if folder is not None and not Path(folder).is_dir():
         raise BadInput(f"prompts folder {folder!r}: no such folder")
     path = next((p for d in (folder, SHIPPED) if d and (p := Path(d) / f"{name}.md").is_file()), None)
     if path is None:
         raise BadInput(f"no prompt template {name!r}; {did_you_mean(name, template_names())}")
+    now = path.stat()
+    return _compiled(path, now.st_mtime_ns, now.st_size)
+
+
+@lru_cache(maxsize=256)
+def _compiled(path: Path, changed_ns: int, size: int) -> Template:
+    """A template as it was at that time: one edited while a notebook or server runs is read again."""
+    from jinja2 import StrictUndefined, TemplateSyntaxError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     env = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
@@ -64,6 +70,8 @@ def template(name: str, folder: str | None = None) -> Template:
         found = env.from_string(path.read_text(encoding="utf-8"))
     except TemplateSyntaxError as e:
         raise BadInput(f"{path}:{e.lineno}: template does not parse: {e.message}") from None
+    except (OSError, UnicodeDecodeError) as e:
+        raise BadInput(f"{path}: cannot be read: {e}") from None
     found.filename = str(path)
     return found
 
@@ -74,22 +82,21 @@ def check_template(name: str, folder: str | None = None) -> None:
     Raises:
         BadInput: It does not render, or leaves out the question; with file and line.
     """
-    from jinja2 import TemplateError
-
     found = template(name, folder)
     try:
         text = found.render(**SAMPLE)
-    except (TemplateError, TypeError, ValueError, OverflowError) as e:
+    except Exception as e:  # Jinja passes on whatever its expressions raise
         raise BadInput(f"{found.filename}:{_line(e, found)}: template does not render: {e}") from None
     if str(SAMPLE["question"]) not in text:
         raise BadInput(f"{found.filename}:1: the template never shows the question: add {{{{ question }}}}")
 
 
 def _line(e: BaseException, found: Template) -> int:
+    """Jinja rewrites tracebacks: frames of a template have its file name and its own lines."""
     line, at = 1, e.__traceback__
     while at is not None:
-        if at.tb_frame.f_code.co_filename == "<template>":
-            line = found.get_corresponding_lineno(at.tb_lineno)
+        if at.tb_frame.f_code.co_filename == found.filename:
+            line = at.tb_lineno
         at = at.tb_next
     return line
 

@@ -140,8 +140,8 @@ def _users(name: str) -> Protocol:
     module, _, function = name.partition(":")
     try:
         build = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as e:
-        raise BadInput(f"graph {name!r} cannot be imported: {e}") from None
+    except Exception as e:  # it is the user's code: it may raise anything
+        raise BadInput(f"graph {name!r} cannot be imported: {type(e).__name__}: {e}") from None
     if not isinstance(found := getattr(build, "protocol", None), Protocol):
         raise BadInput(f"graph {name!r}: declare the function with @folkmoot.protocol.protocol(...)")
     return found

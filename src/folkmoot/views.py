@@ -17,7 +17,8 @@ Say: TypeAlias = Callable[[Discussion, Participant], str]
 """What a speaker is asked: the text of the user's message."""
 
 _CUT = "[...] "
-_THINK = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
+_THINK = re.compile(r"\A.*</think(?:ing)?>|<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
+_PIECE = re.compile(r"\S{1,16}\s*")  # a word; scripts without spaces come apart as well
 
 
 def _last_words(d: Discussion) -> dict[str, Turn]:
@@ -62,17 +63,21 @@ def view(sees: str | View) -> View:
 
 
 def spoken(text: str) -> str:
-    """A reply without its thinking (``<think>`` blocks), as others get to see it."""
+    """A reply without its thinking, as others get to see it.
+
+    Some chat templates open the ``<think>`` block in the prompt: then the reply holds only its end.
+    """
     return _THINK.sub("", text).strip()
 
 
 def fence(text: str, label: str) -> str:
-    r"""`text` as quoted data, between two lines that it cannot forge: they carry a hash of it.
+    r"""`text` as quoted data, between two lines that it cannot forge: they carry a part of its hash that it does not hold.
 
     >>> fence("Six.", "Answer 1")
     '--- Answer 1 (1af6) ---\nSix.\n--- end 1af6 ---'
     """
-    mark = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:4]
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    mark = next(digest[:n] for n in range(4, 65) if digest[:n] not in text)
     return f"--- {label} ({mark}) ---\n{text}\n--- end {mark} ---"
 
 
@@ -115,7 +120,7 @@ def _ceiling(sizes: Sequence[int], budget: int) -> int:
 
 
 def _tail(text: str, ceiling: int, count: Callable[[str], int]) -> str:
-    words = re.findall(r"\S+\s*", text)
+    words = _PIECE.findall(text)
     low, high = 0, len(words)  # the most words from the end that fit
     while low < high:
         middle = (low + high + 1) // 2

@@ -79,7 +79,10 @@ def test_equal_drafts_of_different_systems_are_computed_once(suite, tmp_path):
         for r in [json.loads(body)]
         for s, t in [(r["system"], t) for t in r["turns"]]
         if r["item"] == json.loads(rows(tmp_path / "out")[0][1])["item"]
-        and t["speaker"] == "ana" and t["role"] == "answer" and t["round"] == 0 and t["draw"] == 0
+        and t["speaker"] == "ana"
+        and t["role"] == "answer"
+        and t["round"] == 0
+        and t["draw"] == 0
     ]
     assert done.returncode == 0
     assert len(drafts) == 6  # ana, vote x4, ana x4, debate, critique_refine, judge_select
@@ -189,7 +192,11 @@ def test_show_prints_table_json_and_transcripts(suite, tmp_path):
 def test_ask_streams_speaker_by_speaker(tmp_path):
     done = folkmoot("ask", "What is 2 + 2?", "--scripted", "--answer", "number", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.index("qwen2.5") < done.stdout.index("smollm2") < done.stdout.index("Answer:", done.stdout.index("(vote"  if "(vote" in done.stdout else "Answer:") - 20)
+    assert (
+        done.stdout.index("qwen2.5")
+        < done.stdout.index("smollm2")
+        < done.stdout.index("Answer:", done.stdout.index("(vote" if "(vote" in done.stdout else "Answer:") - 20)
+    )
 
 
 def test_graph_list_is_for_programs_too(tmp_path):

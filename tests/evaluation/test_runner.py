@@ -19,7 +19,9 @@ NUMBER = AnswerType("number")
 
 def sample(n: int = 0, gold: str = "4", system: str = "s") -> Sample:
     item = Item(f"q{n}", f"What is 2 + 2, time {n}?", NUMBER, (gold,))
-    return Sample(f"key-{system}-{n}", system, find_task("sums"), item, 0, {"question": item.question, "answer_type": NUMBER})
+    return Sample(
+        f"key-{system}-{n}", system, find_task("sums"), item, 0, {"question": item.question, "answer_type": NUMBER}
+    )
 
 
 def alone(reply) -> object:
@@ -84,7 +86,10 @@ def test_seconds_are_the_longest_call_of_every_step():
 
 
 async def test_results_come_back_as_they_were_stored(tmp_path):
-    team = [Participant("ana", Scripted(lambda m: "Answer: 4")), Participant("bo", Scripted(lambda m: "Answer: \ud800 5"))]
+    team = [
+        Participant("ana", Scripted(lambda m: "Answer: 4")),
+        Participant("bo", Scripted(lambda m: "Answer: \ud800 5")),
+    ]
     result = await run_one(sample(), debate(team).compile())
     with RunStore(tmp_path) as store:
         store.add(result)
@@ -127,7 +132,9 @@ async def test_cancelling_keeps_what_is_finished(tmp_path):
         return "Answer: 4"
 
     with RunStore(tmp_path) as store:
-        run = asyncio.create_task(run_samples([sample(n) for n in range(4)], {"s": alone(Scripted(reply))}, store, in_flight=1))
+        run = asyncio.create_task(
+            run_samples([sample(n) for n in range(4)], {"s": alone(Scripted(reply))}, store, in_flight=1)
+        )
         while len(store.results()) < 3:
             await asyncio.sleep(0.01)
         run.cancel()

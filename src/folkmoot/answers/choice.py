@@ -15,9 +15,12 @@ from folkmoot.answers.claims import Reply, claims, finished, plain
 from folkmoot.answers.options import GOOD, LETTERS, NOUN, Named, labels, name, only
 
 MOST = len(LETTERS)
+_RECENT = 40
+"""Sentences of one kind that are looked at, from the end: a model that loops repeats itself a thousand times."""
 _NOUNS = rf"answer|(?:{GOOD}|my|final) (?:one|{NOUN})|choice|conclusion"
 _CHOOSE = re.compile(
-    r"\b(?:i|we)(?:'ll|'d| will| would| must| should)?(?: have to)? (?:choose|chose|pick|select|go with|vote for) ", re.I
+    r"\b(?:i|we)(?:'ll|'d| will| would| must| should)?(?: have to)? (?:choose|chose|pick|select|go with|vote for) ",
+    re.I,
 )
 _THEREFORE = re.compile(
     r"(?:^[ \t]*|(?<=[.,;:])\s+)(?:therefore|thus|hence|so|in conclusion)[,:]?\s+(?:it is |it's |it must be )?",
@@ -29,7 +32,9 @@ _IS = re.compile(
     rf"|(?:the\s+)?{GOOD}\b)",
     re.I,
 )
-_CLAUSE = re.compile(r"(?<=[!?;:,])\s+|(?<=\w\w\.)\s+|\b(?:so|thus|therefore|hence|that|think|believe|say)\b,?\s+", re.I)
+_CLAUSE = re.compile(
+    r"(?<=[!?;:,])\s+|(?<=\w\w\.)\s+|\b(?:so|thus|therefore|hence|that|think|believe|say)\b,?\s+", re.I
+)
 
 
 def instruction(options: Sequence[str]) -> str:
@@ -54,15 +59,15 @@ def extract(text: str, options: Sequence[str], *, cut: bool = False) -> str | No
         cut: The reply was stopped at its token limit: only a complete explicit conclusion is then read.
     """
     reply = plain(text)
-    found: list[tuple[int, Named]] = []
-    for c in claims(reply, _NOUNS):
+    verdicts = list(_verdicts(reply.text, options))
+    found = _picks(reply.text, options) + [(at, named) for at, named, firm in verdicts if firm]
+    for c in claims(reply, _NOUNS)[:_RECENT]:
         named = name(c.text, options)
         if cut and name(finished(c), options) != named:
             named = ()  # "Answer: C" may have been going to be "Answer: Canada"
         if named or c.firm:
             found.append((c.at, named))
-    verdicts = list(_verdicts(reply.text, options))
-    found += _picks(reply.text, options) + [(at, named) for at, named, firm in verdicts if firm]
+            break
     if found:
         named = max(found, key=lambda f: f[0])[1]
     elif verdicts:  # "B is right" of one option is an answer, of several a discussion
@@ -75,8 +80,8 @@ def extract(text: str, options: Sequence[str], *, cut: bool = False) -> str | No
 def _picks(text: str, options: Sequence[str]) -> list[tuple[int, Named]]:
     """Sentences that pick: "I choose B", "Therefore, B."."""
     found: list[tuple[int, Named]] = []
-    for m in (*_CHOOSE.finditer(text), *_THEREFORE.finditer(text)):
-        rest = text[m.end() :].split("\n")[0]
+    for m in (*list(_CHOOSE.finditer(text))[-_RECENT:], *list(_THEREFORE.finditer(text))[-_RECENT:]):
+        rest = text[m.end() : m.end() + 200].split("\n")[0]
         named = name(rest, options) if m.re is _CHOOSE else only(rest, options)
         if named:
             found.append((m.end(), named))
@@ -85,9 +90,11 @@ def _picks(text: str, options: Sequence[str]) -> list[tuple[int, Named]]:
 
 def _verdicts(text: str, options: Sequence[str]) -> Iterator[tuple[int, Named, bool]]:
     """Options that are called right: place, option, and whether it is called the answer."""
-    for m in _IS.finditer(text):
+    for m in list(_IS.finditer(text))[-_RECENT:]:
         line = text[max(0, m.start() - 200) : m.start()].split("\n")[-1]
-        if only(line + text[m.start() :].split("\n")[0], options):  # the option itself says "is correct"
+        if only(
+            line + text[m.start() : m.start() + 200].split("\n")[0], options
+        ):  # the option itself says "is correct"
             continue
         for subject in (_CLAUSE.split(line)[-1], line):
             if named := only(subject, options):
@@ -101,18 +108,16 @@ def _bare(reply: Reply, raw: str, options: Sequence[str]) -> Named:
     if not lines:
         return ()
     listed = [letter for line in lines if (letter := _begins(line, options))]
-    if len(lines) == 1 and (whole := only(lines[0], options)):
-        return whole
     inline = set(re.findall(rf"(?<!\w)\(?([A-{LETTERS[len(options) - 1]}])[).:]\s", lines[-1] + " "))
-    if len(inline) > 1:
-        return ()
-    if len(lines) == 1 and (whole := name(lines[0], options)):
-        return whole
     first, last = only(lines[0], options), only(lines[-1], options)
     if first and set(listed) <= set(first):
         return first
     if last and (not _begins(lines[-1], options) or listed.count(last[0]) > 1 or len(set(listed)) == 1):
         return last
+    if len(inline) > 1:
+        return ()
+    if len(lines) == 1 and (whole := name(lines[0], options)):
+        return whole
     bold = re.findall(r"(?<=\S )\*\*\(?([A-Z])\)?[.):]?(?:\s[^*\n]*)?\*\*", raw.rstrip().split("\n")[-1])
     return tuple(dict.fromkeys(bold)) if set(bold) <= set(labels(len(options))) else ()
 

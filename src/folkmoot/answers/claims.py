@@ -1,6 +1,6 @@
-"""Where a reply says what its answer is: the ground that all kinds of answers share.
+r"""Where a reply says what its answer is: the ground that all kinds of answers share.
 
-A claim is a stretch of text that follows an explicit marker: ``Answer:``, ``\\boxed{}``, ``#### ``, ``<answer>``, or a
+A claim is a stretch of text that follows an explicit marker: ``Answer:``, ``\boxed{}``, ``#### ``, ``<answer>``, or a
 sentence like "the answer is". What is said about other people's answers, under a condition, or taken back is no claim.
 What a claim *says* is read by choice.py, number.py and text.py.
 """
@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+
+LONGEST = 20_000
+"""Characters of a reply that are read, from its end: the last conclusion counts."""
+_LINE = 400
 
 _THINK = re.compile(r"\A.*</think(?:ing)?>", re.S | re.I)
 _UNFINISHED_THINK = re.compile(r"<think(?:ing)?>.*\Z", re.S | re.I)
@@ -23,7 +27,8 @@ _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _LABEL = re.compile(r"(?<![\w\"'“‘-])answer\s*[:：=](?!=)[ \t]*", re.I)
 _HEADING = re.compile(r"^[ \t]*#{0,6}[ \t]*(?:the |my )?(?:final |correct )?answer[ \t]*$", re.I | re.M)
 _HASHES = re.compile(r"^[ \t]*####[ \t]+(?=\S)", re.M)
-_TAG = re.compile(r"<answer>(.*?)</answer>", re.S | re.I)
+_TAG = re.compile(r"<answer>(.{0,400}?)</answer>", re.S | re.I)
+_RUN = re.compile(r"([^\w\s])\1{8,}")
 _BE = r"(?:is|equals|would be|must be|should be|has to be)"
 _ADVERBS = (
     r"(?:(?:thus|therefore|then|clearly|definitely|obviously|certainly|indeed|simply|actually|still|likely|probably|"
@@ -90,7 +95,9 @@ def plain(reply: str) -> Reply:
 
     Thoughts that were never finished are no reply: what is left is what stood before them.
     """
-    text = unmarked(_UNFINISHED_THINK.sub("", _THINK.sub("", reply)))
+    text = _UNFINISHED_THINK.sub("", _THINK.sub("", reply))[-LONGEST:]
+    # Models that loop write thousands of blanks or stars; reading must stay fast.
+    text = unmarked(re.sub(r"\s*\n\s*\n\s*", "\n\n", re.sub(r"[^\S\n]+", " ", _RUN.sub(r"\1\1\1", text))))
     if own := _own_part(text):
         text = text[:own]
     return _open_boxes(text)
@@ -114,7 +121,7 @@ def _own_part(text: str) -> int:
 
 
 def _open_boxes(text: str, nested: int = 4) -> Reply:
-    """Replace every complete ``\\boxed{...}`` (braces balanced) by its content, boxes in boxes as well."""
+    r"""Replace every complete ``\boxed{...}`` (braces balanced) by its content, boxes in boxes as well."""
     out: list[str] = []
     boxes: list[tuple[int, int]] = []
     done = length = 0
@@ -137,7 +144,7 @@ def _open_boxes(text: str, nested: int = 4) -> Reply:
 
 
 def claims(reply: Reply, nouns: str = "answer", hashes: bool = False) -> list[Claim]:
-    """All claims of a reply in their order; none if the last one is taken back.
+    """All claims of a reply, the last one first; none if that one is taken back.
 
     Args:
         reply: From `plain`.
@@ -155,10 +162,8 @@ def claims(reply: Reply, nouns: str = "answer", hashes: bool = False) -> list[Cl
         claim = _claim(text, m.end(), firm)
         if firm or not (re.match(r"\s*(?:not\b|\(?(?:\d+|[A-HJ-Z])\)?\s)", m["mid"]) or re.match(r"not\b", claim.text)):
             found.append(claim)
-    found = sorted((c for c in found if c.text.strip(" .…_-")), key=lambda c: c.at)
-    if found and _TAKEN_BACK.search(text, found[-1].at):
-        return []
-    return found
+    found = sorted((c for c in found if c.text.strip(" .…_-")), key=lambda c: -c.at)
+    return [] if found and _TAKEN_BACK.search(text, found[0].at) else found
 
 
 def _sentence(nouns: str) -> re.Pattern[str]:
@@ -175,7 +180,8 @@ def _claim(text: str, at: int, firm: bool) -> Claim:
     while at < len(text) and text[at].isspace():
         at += 1
     end = text.find("\n", at)
-    return Claim(at, text[at : end if end >= 0 else len(text)].strip(), firm, end < 0)
+    stop = min(end if end >= 0 else len(text), at + _LINE)
+    return Claim(at, text[at:stop].strip(), firm, stop == len(text))
 
 
 def finished(claim: Claim) -> str:

@@ -6,19 +6,20 @@ import re
 import unicodedata
 from collections import Counter
 
-from folkmoot.answers.claims import UNSURE, claims, plain
+from folkmoot.answers.claims import UNSURE, claims, plain, unmarked
 
 INSTRUCTION = 'End with a line of the form "Answer: ...", giving only the short answer.'
 LONGEST = 12
 """Words that a reply without a marker may have and still be the answer itself."""
 
-_ON = re.compile(
-    # what follows the answer on its line: a reason, or a next sentence
-    r",\s+(?:because|since|as)\s.*|(?<=[\w)\"'])[.!]\s+(?:It|This|That|These|He|She|They|There|Because|I|We|You|The|In)\s+\w+.*",
+_FURTHER = re.compile(  # what follows the answer on its line: a reason, or a next sentence
+    r",\s+(?:because|since|as)\s.*|(?<=\S)[.!]\s+(?:It|This|That|These|He|She|They|There|Because|I|We|You|The|In)\s+\w+.*",
     re.S,
 )
+_NEXT_SENTENCE = re.compile(r"(?<=[a-z]{3})[.!]\s+(?=[A-Z])")
+_NO_ANSWER = re.compile(rf"\A(?:(?:i|we|it|this)\b.*)?(?:{UNSURE.pattern})", re.I | re.S)
 _ARTICLES = frozenset(("a", "an", "the"))
-_QUOTES = "\"'“”‘’«»`"
+_PAIRS = ('""', "''", "“”", "‘’", "«»", "$$")
 
 
 def extract(text: str, *, cut: bool = False) -> str | None:
@@ -26,39 +27,34 @@ def extract(text: str, *, cut: bool = False) -> str | None:
 
     Args:
         text: The reply.
-        cut: The reply was stopped at its token limit: words that run to its very end may be unfinished and do not count.
+        cut: The reply was stopped at its token limit: words that run to its very end may be unfinished and are not read.
     """
     reply = plain(text)
     if found := claims(reply):
-        last = found[-1]
-        if cut and last.open:
-            return None
-        return clean(_ON.sub("", last.text) if last.firm else _ON.sub("", re.split(r"[.!]\s+(?=[A-Z])", last.text)[0]))
+        last = found[0]
+        said = last.text if last.firm else _NEXT_SENTENCE.split(last.text)[0]
+        return None if cut and last.open else clean(_FURTHER.sub("", said))
     whole = reply.text.strip()
-    if cut or "\n" in whole or re.search(r"\banswer\b", whole, re.I) or len(whole.split()) > LONGEST or whole.endswith(("?", ":")):
+    long = "\n" in whole or len(whole.split()) > LONGEST
+    if cut or long or whole.endswith(("?", ":")) or re.search(r"\banswer\b", whole, re.I):
         return None
     return clean(whole)
 
 
 def clean(words: str) -> str | None:
     """Take quotes and a closing full stop off; None if nothing is left or the words say that there is no answer."""
-    words = " ".join(words.split()).strip()
+    words = " ".join(words.split())
     while words and (trimmed := _trim(words)) != words:
         words = trimmed
-    return (
-        None
-        if not words or UNSURE.search(words) and re.match(r"(?i)(?:i|we|it|this)\b|not sure|unsure|cannot", words)
-        else words
-    )
+    return None if not words or _NO_ANSWER.search(words) else words
 
 
 def _trim(words: str) -> str:
-    for a, b in ('""', "''", "“”", "‘’", "«»", "$$"):
-        if len(words) > 1 and words[0] == a and words[-1] == b:
-            return words[1:-1].strip()
+    if any(len(words) > 1 and words[0] == a and words[-1] == b for a, b in _PAIRS):
+        return words[1:-1].strip()
     if words.endswith(".") and not words.endswith(".."):
         return words[:-1].rstrip()
-    if words.endswith(")") and "(" not in words:
+    if words.endswith(")") and "(" not in words and re.search(r"\w", words):
         return words[:-1].rstrip()
     return words if words.strip(" .…_") else ""
 
@@ -67,33 +63,32 @@ def canonical(answer: str) -> str:
     """An answer for comparison.
 
     Case, accents, articles, quotes and punctuation do not count; hyphens and slashes part words. Minus signs, decimal
-    points, fraction bars, and the signs in names such as C++ and C# do count. What consists of nothing else (brackets, an
-    article) is compared as it stands, without spaces.
+    points, fraction bars, and the signs in names such as C++ and C# do count. What consists of nothing else (brackets,
+    an article) is compared as it stands, without spaces.
 
     >>> canonical("The  Café-Bar."), canonical("-3"), canonical("1,500.0"), canonical("A"), canonical(") ]")
     ('cafe bar', '-3', '1500', 'a', ')]')
     """
-    while (short := _normal(answer)) != answer:
-        answer = short
+    answer = unmarked(answer)
+    while (shorter := _normal(answer)) != answer:
+        answer = shorter
     return answer
 
 
 def _normal(answer: str) -> str:
-    text = answer.casefold().replace("−", "-").replace("&", " and ") if re.search(r"\w", answer) else answer
-    text = "".join(c for c in unicodedata.normalize("NFD", text) if not "\u0300" <= c <= "\u036f")
-    text = unicodedata.normalize("NFC", text)
+    text = unicodedata.normalize("NFD", answer.casefold().replace("−", "-"))
+    text = unicodedata.normalize("NFC", "".join(c for c in text if not "\u0300" <= c <= "\u036f"))
     if not re.search(r"[^\W_]", text):
         return "".join(text.split())
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
-    text = re.sub(r"(?<![\d\w.])-(?=\.?\d)", "\x00", text)  # a minus sign
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text.replace("&", " and "))
+    # The marks that count are put out of reach of what is taken away.
+    text = re.sub(r"(?<![\w.])-(?=\.?\d)", "\x00", text)
     text = re.sub(r"(?<=\d)\.(?=\d)|(?<!\w)\.(?=\d)", "\x01", text)
     text = re.sub(r"(?<=\d)/(?=\d)", "\x02", text)
     text = re.sub(r"[-‐-―/_]", " ", text)
-    text = "".join(c for c in text if c in "\x00\x01\x02#+" or not (unicodedata.category(c)[0] == "P" or c in "$€£`"))
-    text = text.replace("\x00", "-").replace("\x01", ".").replace("\x02", "/")
-    words = text.split()
-    words = [w for w in words if w not in _ARTICLES] or words
-    said = " ".join(words)
+    text = "".join(c for c in text if c in "\x00\x01\x02#" or not (unicodedata.category(c)[0] == "P" or c in "$€£`"))
+    words = text.translate({0: "-", 1: ".", 2: "/"}).split()
+    said = " ".join([w for w in words if w not in _ARTICLES] or words)
     return re.sub(r"\A(-?\d+)\.0+\Z", r"\1", said)
 
 
@@ -105,4 +100,4 @@ def f1(answer: str, gold: str) -> float:
     """
     a, b = Counter(canonical(answer).split()), Counter(canonical(gold).split())
     common = sum((a & b).values())
-    return 2 * common / (sum(a.values()) + sum(b.values())) if common else float(a == b)
+    return 2 * common / (a.total() + b.total()) if common else float(a == b)

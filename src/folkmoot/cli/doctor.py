@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+QUICKSTART = ("smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct")
 ROOM_GIB = 6.0
-"""What the models of the quickstart need on disk while they are fetched and converted."""
-MEMORY_GIB = 4.5
-"""What the largest model of the quickstart needs while it is converted."""
+"""What those models need on disk while they are fetched and converted."""
+MEMORY_GIB = 5.0
+"""What they need in memory, all three in bf16 and at work."""
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
@@ -26,16 +27,16 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="For programs.")] =
     line("doctor: loading what is installed, to see whether it works")
     checks = engines(installed)
     line.close()
-    here = machine(cache_dir())
+    here, models = machine(cache_dir()), _models()
     ready = any(c.works for c in checks if c.name in ("transformers", "vllm"))
     report = {
         "python": _python(),
         "packages": installed,
         "machine": here,
         "gpus": list(next((c.gpus for c in checks if c.gpus), ())),
-        "models": _models(),
+        "models": models,
         "engines": [{"name": c.name, "works": c.works, "detail": c.detail, "remedy": c.remedy} for c in checks],
-        "advice": advice(here, bool(installed.get("torch"))),
+        "advice": advice(here, local=ready, fetched=all(m["ready"] for m in models if m["name"] in QUICKSTART)),
         "ready": ready,
     }
     if json:
@@ -55,29 +56,36 @@ def _python() -> dict[str, str]:
 
 
 def _models() -> list[dict[str, Any]]:
-    return []
+    from folkmoot.models.catalogue import known
+    from folkmoot.models.sources import ready
+
+    return [{"name": name, "ready": ready(name) is not None} for name in known()]
 
 
-def advice(here: dict[str, Any], torch: bool) -> list[str]:
-    """What to know about this machine before models are run on it; one line each.
+def advice(here: dict[str, Any], *, local: bool, fetched: bool) -> list[str]:
+    """What to know about this machine before models run on it, one line each.
 
     Args:
         here: From `folkmoot.cli.probe.machine`.
-        torch: Models can be run in this environment.
+        local: An engine that runs weights works.
+        fetched: The models of the quickstart are here already.
     """
     found = []
-    if here["cache_free_gib"] < ROOM_GIB:
+    if not fetched and here["cache_free_gib"] < ROOM_GIB:
         found.append(
-            f"{here['cache']} has {here['cache_free_gib']:g} GiB free and the quickstart's models take {ROOM_GIB:g}: "
-            "make room, or set FOLKMOOT_CACHE to another folder"
+            f"{here['cache']} has {here['cache_free_gib']:g} GiB free, and fetching the quickstart's models takes about "
+            f"{ROOM_GIB:g}: make room, or set FOLKMOOT_CACHE to another folder"
         )
-    if torch and (here["memory_free_gib"] or MEMORY_GIB) < MEMORY_GIB:
+    free = here["memory_free_gib"]
+    if local and free is not None and free < MEMORY_GIB:
         found.append(
-            f"{here['memory_free_gib']:g} GiB of memory are free and the quickstart's largest model takes {MEMORY_GIB:g}: "
-            "close other programs, or compare smaller models"
+            f"{free:g} GiB of memory are free, and the quickstart's models take about {MEMORY_GIB:g}: close other programs, "
+            "or compare smaller models"
         )
-    if torch and here["bf16"] is False:
-        found.append("this processor does not compute bf16 itself: models run in fp32, slower and in twice the memory")
+    if local and here["bf16"] is False:
+        found.append(
+            "this processor does not compute in bf16, so models are slower on it and may take twice the memory"
+        )
     return found
 
 
@@ -85,41 +93,35 @@ def show(report: dict[str, Any]) -> None:
     """Print a report for people."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console(highlight=False)
     here = report["machine"]
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("Python", f"{report['python']['version']}  {report['python']['executable']}")
-    facts.add_row("Packages", ", ".join(f"{k} {v}" for k, v in report["packages"].items() if v))
+    memory = f"{here['memory_gib']:g} GiB" if here["memory_gib"] is not None else "unknown"
+    if here["memory_free_gib"] is not None:
+        memory += f", {here['memory_free_gib']:g} free"
     bf16 = {True: "bf16", False: "no bf16", None: "bf16 unknown"}[here["bf16"]]
-    facts.add_row("Processor", f"{here['cpu'] or here['system']}, {here['cores']:g} cores, {bf16}")
-    facts.add_row("GPU", ", ".join(report["gpus"]) or "none seen")
-    if here["memory_gib"] is not None:
-        free = "" if here["memory_free_gib"] is None else f", {here['memory_free_gib']:g} free"
-        facts.add_row("Memory", f"{here['memory_gib']:g} GiB{free}")
-    facts.add_row("Cache", f"{here['cache']}, {here['cache_free_gib']:g} GiB free")
-    facts.add_row("Models", ", ".join(m["name"] for m in report["models"] if m["ready"]) or "none fetched yet")
-    console.print(facts)
-    console.print()
-    table = Table("Engine", "Works", "Why", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    facts = {
+        "Python": f"{report['python']['version']}, {report['python']['executable']}",
+        "Packages": ", ".join(f"{name} {v}" for name, v in report["packages"].items() if v),
+        "Processor": f"{here['cpu'] or here['system']}, {here['cores']:g} cores, {bf16}",
+        "GPU": ", ".join(report["gpus"]) or "none seen",
+        "Memory": memory,
+        "Cache": f"{here['cache']}, {here['cache_free_gib']:g} GiB free",
+        "Models": ", ".join(m["name"] for m in report["models"] if m["ready"]) or "none fetched yet",
+    }
+    machine = Table.grid(padding=(0, 2))
+    for name, fact in facts.items():
+        machine.add_row(name, Text(fact))
+    verdicts = Table("Engine", "Works", "Why", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for e in report["engines"]:
-        table.add_row(
-            e["name"],
-            "[green]yes[/]" if e["works"] else "[red]no[/]",
-            _plain(e["detail"] + (f"\n{e['remedy']}" if e["remedy"] else "")),
-        )
-    console.print(table)
+        works = Text("yes", "green") if e["works"] else Text("no", "red")
+        verdicts.add_row(e["name"], works, Text("\n".join(filter(None, (e["detail"], e["remedy"])))))
+    console = Console(highlight=False)
+    console.print(machine)
+    console.print()
+    console.print(verdicts)
     for line in report["advice"]:
-        console.print(f"\nNote: {line}", markup=False)
+        console.print(Text(f"\nNote: {line}"))
     if not report["ready"]:
-        console.print("\nNo engine runs weights here. First thing to do: " + _first_remedy(report), markup=False)
-
-
-def _first_remedy(report: dict[str, Any]) -> str:
-    return str(next(e["remedy"] for e in report["engines"] if not e["works"]))
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+        first = next(e["remedy"] for e in report["engines"] if not e["works"])
+        console.print(Text(f"\nNo engine here runs weights. First thing to do: {first}"))

@@ -140,7 +140,9 @@ def check(name: str, script: str, lacking: list[str]) -> EngineCheck:
     if done.returncode != 0:
         why = _why(done.stderr) or f"ended with status {done.returncode}"
         return EngineCheck(name, False, why, _remedy(done.stderr) or _INSTALL[name])
-    told = json.loads(next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{")))  # vLLM logs there
+    told = json.loads(
+        next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{"))
+    )  # vLLM logs there
     detail = f"runs on the {told['device']}" if "device" in told else "needs a model server's address"
     return EngineCheck(name, True, detail, gpus=tuple(told.get("gpus", ())))
 

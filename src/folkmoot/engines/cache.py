@@ -12,8 +12,9 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,36 +27,46 @@ class Completions:
 
     Args:
         path: The SQLite file, or None to keep nothing beyond this object.
+        patience: Seconds to wait while another process has the file locked.
 
     Raises:
-        Missing: The file cannot be opened.
+        Missing: The file cannot be opened, read or written; every method may raise it.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, patience: float = 60) -> None:
+        self._path = path
         self._lock = threading.Lock()
         self._flying: dict[str, Future[None]] = {}
-        try:
+        with self._storing():
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path or ":memory:", timeout=60, check_same_thread=False, isolation_level=None)
+            self._db = sqlite3.connect(
+                path or ":memory:", timeout=patience, check_same_thread=False, isolation_level=None
+            )
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; a power cut the last calls
             self._db.execute("CREATE TABLE IF NOT EXISTS completions (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
         except (sqlite3.Error, OSError) as e:
             raise Missing(
-                f"completion cache {path}: {e}. Remove the file, or set FOLKMOOT_CACHE to another folder."
+                f"completion cache {self._path}: {e}. Remove the file, or set FOLKMOOT_CACHE to another folder."
             ) from None
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The stored value, or None."""
-        with self._lock:
+        with self._storing():
             row = self._db.execute("SELECT value FROM completions WHERE key = ?", (key,)).fetchone()
         return json.loads(row[0]) if row else None
 
     def put(self, key: str, value: dict[str, Any]) -> None:
         """Store a value; the first one to be stored under a key stays."""
         text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
-        with self._lock:
+        with self._storing():
             self._db.execute("INSERT OR IGNORE INTO completions VALUES (?, ?)", (key, text))
 
     def close(self) -> None:

@@ -48,7 +48,13 @@ def transcripts(results: Sequence[Result], systems: Sequence[str], kinds: Mappin
     items = []
     for (task, item, draw), by_system in rows.items():
         one = next(iter(by_system.values()))
-        head = [tasks.index(task), visible(item), draw, texts(visible(one.question)), [texts(visible(g)) for g in one.gold]]
+        head = [
+            tasks.index(task),
+            visible(item),
+            draw,
+            texts(visible(one.question)),
+            [texts(visible(g)) for g in one.gold],
+        ]
         samples = [_sample(by_system[s], texts, prompts) if s in by_system else None for s in systems]
         items.append([*head, samples])
     return {
@@ -92,7 +98,7 @@ class _Prompts:
 
 def _pieces(content: str, known: re.Pattern[str] | None) -> list[str]:
     """A prompt cut where the question and quoted replies begin and end, and else at line ends: pieces that repeat."""
-    pieces = []
+    pieces: list[str] = []
     for i, part in enumerate(known.split(content) if known else [content]):
         pieces += [part] if i % 2 else part.splitlines(keepends=True)
     return [p for p in pieces if p]

@@ -119,9 +119,7 @@ def make_plan(
         if task is None:
             continue
         most = limit or use.limit or suite.limit
-        items = attempt(
-            ("tasks", i), partial(load_items, task, split=use.split, limit=most, data_dir=data_dir)
-        )
+        items = attempt(("tasks", i), partial(load_items, task, split=use.split, limit=most, data_dir=data_dir))
         if items is not None:
             if not items:
                 findings.append(f"{path}:{line_of(dict(lines), ('tasks', i))}: task {use.name!r} has no items")

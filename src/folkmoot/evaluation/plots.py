@@ -66,11 +66,11 @@ class CostPlot:
     points: tuple[Point, ...]
 
 
-def accuracy_scale(rows: Sequence[Row], a: float, b: float) -> Scale:
-    """From 0 to a round share above all intervals, never less than a quarter."""
+def accuracy_scale(rows: Sequence[Row], a: float, b: float, few: bool = False) -> Scale:
+    """From 0 to a round share above all intervals, never less than a quarter; with `few` ticks for small drawings."""
     highest = max((r.interval.high for r in rows if r.n), default=1.0)
     end = next(e for e in (0.25, 0.5, 0.75, 1.0) if highest <= e)
-    step = 0.05 if end == 0.25 else 0.1 if end == 0.5 else 0.25
+    step = {0.25: 0.05, 0.5: 0.1}.get(end, 0.25) if not few else 0.5 if end == 1.0 else 0.25
     return Scale(0.0, end, a, b, tuple(round(i * step, 2) for i in range(round(end / step) + 1)))
 
 

@@ -161,7 +161,7 @@ def summarise(
         chosen = {s: {i: rs for i, rs in done[s].items() if task in (None, i[0])} for s in systems}
         base = chosen[reference] if reference else None
         return tuple(
-            _row(s, kinds.get(s, ""), task, chosen[s], of, _compare(chosen[s], base, reference, f"{seed}/{task}/{s}"))
+            _row(s, kinds.get(s, ""), task, chosen[s], of, _compare(chosen[s], base, reference, ascii((seed, task, s))))
             for s in systems
         )
 

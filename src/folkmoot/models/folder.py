@@ -68,13 +68,13 @@ def fingerprint(folder: Path, progress: Progress = silent) -> str:
     Reading gigabytes takes seconds, so the digest is remembered for as long as no file's size or time changes.
     """
     paths = sorted(p for p in folder.iterdir() if p.suffix in LOADED and p.is_file())
-    stats = [[p.name, (s := p.stat()).st_size, s.st_mtime_ns] for p in paths]
+    stats = [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in paths]
     memo = cache_dir() / "fingerprints" / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:32]}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         told = json.loads(memo.read_text(encoding="utf-8"))
         if told["stats"] == stats:
             return str(told["digest"])
-    total = sum(int(size) for _, size, _ in stats)
+    total = sum(p.stat().st_size for p in paths)
     seen, digests = 0, []
     for path in paths:
         progress(f"check {folder.name}", seen, total)

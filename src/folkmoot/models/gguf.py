@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def convert(source: Path, out: Path, progress: Progress = silent, name: str = ""
     progress(f"convert {name}", note="reading the file")
     try:
         reader = GGUFReader(source, "r")
-        meta = {key: field.contents() for key, field in reader.fields.items()}
+        meta: dict[str, Any] = {str(key): field.contents() for key, field in reader.fields.items()}
     except (ValueError, IndexError, KeyError, UnicodeDecodeError, OverflowError) as e:
         raise BadInput(f"{source}: not a readable GGUF file: {_first_line(e)}") from None
     arch = meta.get("general.architecture")
@@ -231,7 +232,7 @@ def _write_safetensors(plan: list[_Tensor], path: Path, stage: str, progress: Pr
         for i, t in enumerate(plan):
             progress(stage, i, len(plan))
             for window in _windows(list(_pieces(t)), 8):  # not all at once: a slow disk must not fill the memory
-                for data in pool.map(lambda piece, t=t: _bf16(t, piece), window):  # type: ignore[misc]
+                for data in pool.map(partial(_bf16, t), window):
                     f.write(data)
     progress(stage, len(plan), len(plan))
 

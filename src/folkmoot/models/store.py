@@ -10,12 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from folkmoot.documents import Document
 from folkmoot.engines.contract import Missing
@@ -53,8 +53,8 @@ class Manifest(Document):
     folder: str = "."
     parameters: int | None = None
     licence: str | None = None
-    made_with: dict[str, str] = {}
-    files: dict[str, File] = {}
+    made_with: Mapping[str, str] = Field(default_factory=dict)
+    files: Mapping[str, File] = Field(default_factory=dict)
 
 
 def home() -> Path:

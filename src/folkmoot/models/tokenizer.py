@@ -16,6 +16,8 @@ from folkmoot.documents import BadInput
 CONTROL, USER_DEFINED, UNUSED = 3, 4, 5
 """Token types of the GGUF format that matter here."""
 
+_UNKNOWN = "<unk>"
+
 ENDS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>", "<eos>", "</s>")
 """Control tokens that end a reply wherever they exist, beside the one that the file names."""
 
@@ -68,23 +70,22 @@ def _byte_level(meta: dict[str, Any], pre: str) -> Any:
     """Merges over bytes (GPT-2's alphabet)."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-    splits = {
-        "smollm": lambda: [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)],
-        "qwen2": lambda: [
-            pre_tokenizers.Split(Regex(_QWEN_SPLIT), "isolated"),
-            pre_tokenizers.ByteLevel(False, use_regex=False),
-        ],
-        "gpt-2": lambda: [pre_tokenizers.ByteLevel(False)],
-    }
-    if pre not in splits:
-        raise ValueError(f"tokenizer split {pre!r} is not known here; known: {', '.join(splits)}")
+    if pre == "smollm":
+        steps: list[Any] = [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)]
+    elif pre == "qwen2":
+        split = pre_tokenizers.Split(Regex(_QWEN_SPLIT), "isolated")
+        steps = [split, pre_tokenizers.ByteLevel(False, use_regex=False)]
+    elif pre == "gpt-2":
+        steps = [pre_tokenizers.ByteLevel(False)]
+    else:
+        raise ValueError(f"tokenizer split {pre!r} is not known here; known: smollm, qwen2, gpt-2")
     types = meta["tokenizer.ggml.token_type"]
     vocab = {t: i for i, t in enumerate(meta["tokenizer.ggml.tokens"]) if types[i] != UNUSED}
     merges = [tuple(m.split(" ", 1)) for m in meta["tokenizer.ggml.merges"]]
     built = Tokenizer(models.BPE(vocab, merges))
     if pre == "qwen2":
         built.normalizer = normalizers.NFC()
-    built.pre_tokenizer = pre_tokenizers.Sequence(splits[pre]())
+    built.pre_tokenizer = pre_tokenizers.Sequence(steps)
     built.decoder = decoders.ByteLevel()
     built.post_processor = processors.ByteLevel(trim_offsets=False)
     return built
@@ -101,12 +102,16 @@ def _gemma(meta: dict[str, Any]) -> Any:
     tokens = [t.replace(" ", "▁") if not t.strip(" ") else t for t in meta["tokenizer.ggml.tokens"]]
     types = meta["tokenizer.ggml.token_type"]
     vocab = {t: i for i, t in enumerate(tokens)}
-    joined = {t: i for t, i in vocab.items() if types[i] != CONTROL and (types[i] != USER_DEFINED or not t.strip("▁\n\t"))}
+    joined = {
+        t: i for t, i in vocab.items() if types[i] != CONTROL and (types[i] != USER_DEFINED or not t.strip("▁\n\t"))
+    }
     merges = []
     for token in joined:
         cuts = [(token[:i], token[i:]) for i in range(1, len(token))]
-        merges += sorted((c for c in cuts if c[0] in joined and c[1] in joined), key=lambda c: (vocab[c[0]], vocab[c[1]]))
-    built = Tokenizer(models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+        merges += sorted(
+            (c for c in cuts if c[0] in joined and c[1] in joined), key=lambda c: (vocab[c[0]], vocab[c[1]])
+        )
+    built = Tokenizer(models.BPE(vocab, merges, unk_token=_UNKNOWN, fuse_unk=True, byte_fallback=True))
     built.normalizer = normalizers.Replace(" ", "▁")
     built.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
     return built

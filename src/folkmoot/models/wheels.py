@@ -122,7 +122,8 @@ class _Meter:
         self.began = self.began or time.monotonic()
         passed = time.monotonic() - self.began
         note = f"{got / passed / 1e6:.1f} MB/s" if got and passed > 0.5 else ""
-        self.progress(self.stage, min(self.before + got, self.total), self.total, note)
+        # `total` is about right only: never say that all is here before it is.
+        self.progress(self.stage, min(self.before + got, 0.99 * self.total), self.total, note)
 
 
 def _download(name: str, part: Part, box: Path, seen: Callable[[int], None]) -> Path:
@@ -154,11 +155,11 @@ def _download(name: str, part: Part, box: Path, seen: Callable[[int], None]) -> 
 
 def _largest(box: Path) -> int:
     sizes = [0]
-    for path in box.rglob("*.whl"):
-        try:
+    try:
+        for path in box.rglob("*.whl"):
             sizes.append(path.stat().st_size)
-        except OSError:  # pip is moving it
-            continue
+    except OSError:  # pip moves files and removes folders while they are looked at
+        pass
     return max(sizes)
 
 

