@@ -63,10 +63,9 @@ def extract(text: str, options: Sequence[str], *, cut: bool = False) -> str | No
     found = _picks(reply.text, options) + [(at, named) for at, named, firm in verdicts if firm]
     for c in claims(reply, _NOUNS)[:_RECENT]:
         named = name(c.text, options)
-        if cut and name(finished(c), options) != named:
-            named = ()  # "Answer: C" may have been going to be "Answer: Canada"
         if named or c.firm:
-            found.append((c.at, named))
+            whole = not cut or name(finished(c), options) == named  # "Answer: C" may have been going to be "Canada"
+            found.append((c.at, named if whole else ()))
             break
     if found:
         named = max(found, key=lambda f: f[0])[1]

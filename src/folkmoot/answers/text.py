@@ -50,7 +50,7 @@ def clean(words: str) -> str | None:
 
 
 def _trim(words: str) -> str:
-    if any(len(words) > 1 and words[0] == a and words[-1] == b for a, b in _PAIRS):
+    if len(words) > 1 and words[0] + words[-1] in _PAIRS:
         return words[1:-1].strip()
     if words.endswith(".") and not words.endswith(".."):
         return words[:-1].rstrip()
@@ -76,7 +76,7 @@ def canonical(answer: str) -> str:
 
 
 def _normal(answer: str) -> str:
-    text = unicodedata.normalize("NFD", answer.casefold().replace("−", "-"))
+    text = unicodedata.normalize("NFD", answer.casefold().translate({0x2212: "-", 0: None, 1: None, 2: None}))
     text = unicodedata.normalize("NFC", "".join(c for c in text if not "\u0300" <= c <= "\u036f"))
     if not re.search(r"[^\W_]", text):
         return "".join(text.split())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from folkmoot.engines.contract import EngineError, Message, Missing
+from folkmoot.engines.openmp import calm
 
 Style = Literal["native", "folded", "plain"]
 """What becomes of a system message: the template's own place, the first user turn, or just text before the rest."""
@@ -108,6 +109,7 @@ def load_chat(folder: Path) -> Chat:
         Missing: transformers is not installed, or the folder has no tokenizer.
         EngineError: The chat template fails even for a single user message.
     """
+    calm()
     try:
         from transformers import AutoTokenizer
     except ImportError as e:

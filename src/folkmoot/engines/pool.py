@@ -80,7 +80,7 @@ def _build(spec: EngineSpec, adapters: int, progress: Progress) -> Engine:
     return TransformersEngine(spec.model, revision=spec.revision, progress=progress)
 
 
-_ONE_OF = re.compile(r"one of ([A-Z](?:, [A-Z])*)")
+_ONE_OF = re.compile(r"one of ([A-Z](?:, [A-Z])*)|a letter from A to ([A-Z])")
 
 
 def rehearsal(model: str) -> Scripted:
@@ -93,7 +93,7 @@ def rehearsal(model: str) -> Scripted:
         prompt = messages[-1].content
         dice = hashlib.sha256(f"{model}\0{prompt}".encode("utf-8", "replace")).digest()
         if asked := _ONE_OF.search(prompt):
-            letters = asked[1].split(", ")
+            letters = asked[1].split(", ") if asked[1] else [chr(i) for i in range(65, ord(asked[2]) + 1)]
             return f"I thought about it.\nAnswer: {letters[dice[0] % len(letters)]}"
         return f"I thought about it.\nAnswer: {dice[0] % 20}"
 

@@ -26,7 +26,7 @@ from folkmoot.engines.contract import (
     require,
 )
 from folkmoot.engines.vllm_adapters import RANKS, Adapter, Adapters
-from folkmoot.engines.vllm_process import INSTALL, Options, Process
+from folkmoot.engines.vllm_process import INSTALL, Boot, Process, environment
 from folkmoot.progress import Progress, duration, silent
 
 if TYPE_CHECKING:
@@ -262,8 +262,8 @@ class VllmEngine:
                 )
             if self._process is None:
                 began = time.monotonic()
-                self._process = Process(self._options, repr(self))
-                weakref.finalize(self, self._process.stop, 10.0)
+                self._process = Process(self._boot, repr(self))
+                weakref.finalize(self, self._process.stop, 0.0).atexit = False
             process = self._process
         try:
             await process.up()
@@ -278,35 +278,37 @@ class VllmEngine:
             self._progress(f"load {self._model.name} into vLLM", 1, 1, duration(time.monotonic() - began))
         return process
 
-    def _options(self) -> Options:
+    def _boot(self) -> Boot:
         if util.find_spec("vllm") is None:
             raise Missing(f"{self}: vLLM is not installed. Install it: {INSTALL}")
         cpu = _on_cpu()
         model, _ = self._model, self._chat
         self._progress(f"load {model.name} into vLLM")
-        options: dict[str, Any] = {
+        eager = cpu if self._enforce_eager is None else self._enforce_eager
+        arguments: dict[str, Any] = {
             "model": str(model.path),
             "load_format": "safetensors",
             "trust_remote_code": False,
             "generation_config": "vllm",  # the request alone says how to sample
             "dtype": self._dtype,
             "max_model_len": -1 if self._context is None else self._context,
-            "enforce_eager": cpu if self._enforce_eager is None else self._enforce_eager,
+            "enforce_eager": eager,
             "enable_prefix_caching": True,
+            "use_tqdm_on_load": False,
         }
         if cpu:
-            options["block_size"] = 32
+            arguments["block_size"] = 32
         kv_cache_gib = 1.0 if cpu and self._kv_cache_gib is None else self._kv_cache_gib
         if kv_cache_gib is not None:
-            options["kv_cache_memory_bytes"] = int(kv_cache_gib * _GIB)
+            arguments["kv_cache_memory_bytes"] = int(kv_cache_gib * _GIB)
         if self._gpu_memory is not None:
-            options["gpu_memory_utilization"] = self._gpu_memory
+            arguments["gpu_memory_utilization"] = self._gpu_memory
         if self._max_num_seqs is not None:
-            options["max_num_seqs"] = self._max_num_seqs
+            arguments["max_num_seqs"] = self._max_num_seqs
         if self._max_loras:
             rank = min(r for r in RANKS if r >= self._max_rank)
-            options |= {"enable_lora": True, "max_loras": self._max_loras, "max_lora_rank": rank}
-        return options
+            arguments |= {"enable_lora": True, "max_loras": self._max_loras, "max_lora_rank": rank}
+        return Boot(arguments, environment(cpu, eager))
 
 
 def _on_cpu() -> bool:

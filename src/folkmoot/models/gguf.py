@@ -85,7 +85,8 @@ def convert(source: Path, out: Path, progress: Progress = silent, name: str = ""
     progress(f"convert {name}", note="reading the file")
     try:
         reader = GGUFReader(source, "r")
-        meta: dict[str, Any] = {str(key): field.contents() for key, field in reader.fields.items()}
+        fields: dict[str, Any] = reader.fields
+        meta = {key: field.contents() for key, field in fields.items()}
     except (ValueError, IndexError, KeyError, UnicodeDecodeError, OverflowError) as e:
         raise BadInput(f"{source}: not a readable GGUF file: {_first_line(e)}") from None
     arch = meta.get("general.architecture")
@@ -99,10 +100,9 @@ def convert(source: Path, out: Path, progress: Progress = silent, name: str = ""
     except ValueError as e:
         raise BadInput(f"{source}: {e}") from None
     tokenizer.write(meta, out, source)
-    ends = tokenizer.end_ids(meta)
-    generation = {"eos_token_id": ends, **{k: config[k] for k in ("bos_token_id", "pad_token_id") if k in config}}
+    others = {k: v for k, v in config.items() if k in ("bos_token_id", "pad_token_id")}
     _json(out / "config.json", config)
-    _json(out / "generation_config.json", generation)
+    _json(out / "generation_config.json", {"eos_token_id": tokenizer.end_ids(meta), **others})
     _write_safetensors(plan, out / "model.safetensors", f"convert {name}", progress)
     return sum(math.prod(t.shape) for t in plan)
 

@@ -66,7 +66,7 @@ def resolve(
     revision = revision or at or None
     if entry := known().get(name):
         return _obtain(name, entry.hub.id, revision, entry, progress, thorough)
-    if source.startswith((".", "/", "~")) or Path(source).is_dir():
+    if source.startswith((".", "/", "~")) or (source and Path(source).is_dir()):
         return _local(Path(source), revision, progress)
     if _HUB_ID.fullmatch(name):
         return _obtain(name, name, revision, None, progress, thorough)

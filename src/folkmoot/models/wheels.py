@@ -117,8 +117,10 @@ class _Meter:
     total: int
     progress: Progress
     began: float = 0.0
+    most: int = 0
 
     def __call__(self, got: int) -> None:
+        got = self.most = max(self.most, got)
         self.began = self.began or time.monotonic()
         passed = time.monotonic() - self.began
         note = f"{got / passed / 1e6:.1f} MB/s" if got and passed > 0.5 else ""
@@ -154,13 +156,10 @@ def _download(name: str, part: Part, box: Path, seen: Callable[[int], None]) -> 
 
 
 def _largest(box: Path) -> int:
-    sizes = [0]
     try:
-        for path in box.rglob("*.whl"):
-            sizes.append(path.stat().st_size)
+        return max((path.stat().st_size for path in box.rglob("*.whl")), default=0)
     except OSError:  # pip moves files and removes folders while they are looked at
-        pass
-    return max(sizes)
+        return 0
 
 
 def explain(name: str, pin: str, said: str) -> str:
@@ -175,7 +174,7 @@ def explain(name: str, pin: str, said: str) -> str:
     if re.search(r"connection broken|ConnectionError|NewConnection|Connection refused|name resolution|timed out", said):
         return f"{name}: no network: the package index cannot be reached for {pin}; try again when it can, it goes on there"
     if "No matching distribution" in said:
-        return f"{name}: the package index has no wheel {pin}; see which index is used with `pip config list`"
+        return f"{name}: the package index has no wheel {pin}, or does not answer; see which is used with `pip config list`"
     errors = [line.removeprefix("ERROR:").strip() for line in said.splitlines() if line.strip()]
     told = [line for line in errors if "rror" in line] or errors or ["it said nothing"]
     return f"{name}: pip could not fetch {pin}: {told[-1][:300]}"

@@ -1,0 +1,268 @@
+"""Requests from any thread become batches for one model: who joins when, who leaves, what happens if it goes wrong.
+
+Nothing here knows tensors. A `Decoder` holds the rows of the running batch and says the next token of each; one thread
+per engine drives it, and requests join and leave between two tokens.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Protocol
+
+from folkmoot.engines.admission import admit, prefills
+from folkmoot.engines.contract import Choice, EngineError
+from folkmoot.engines.job import Draw, Job
+from folkmoot.engines.turnstile import Turnstile
+
+_LOG = logging.getLogger(__name__)
+
+SLICE_S = 0.3
+"""How long an engine keeps a device to itself while another one waits for it."""
+
+COMPANY_S = 0.004
+"""How long an idle engine waits for companions of a request; requests of a graph come in bursts."""
+
+
+class Decoder(Protocol):
+    """A model and the rows it is writing. Used by one thread only.
+
+    Attributes:
+        room: Tokens that fit into its memory: rows times the longest of them.
+        turnstile: Where it queues for its device.
+    """
+
+    room: int
+    turnstile: Turnstile
+
+    @property
+    def joins(self) -> bool:
+        """Rows may be added while others run."""
+        ...
+
+    def use(self, adapter: str | None) -> None:
+        """Apply an adapter, or none, to all rows. Raises `EngineError` if it cannot be loaded."""
+        ...
+
+    def add(self, prompts: Sequence[Sequence[int]], draws: Sequence[Draw]) -> list[int]:
+        """Append rows; the first token of each, below 0 where the model has no numbers. `MemoryError` if full."""
+        ...
+
+    def step(self, last: Sequence[int], draws: Sequence[Draw]) -> list[int]:
+        """The next token of every row, given its last one."""
+        ...
+
+    def drop(self, gone: Sequence[int]) -> list[int]:
+        """Take rows out; where the remaining ones were before, in their new order."""
+        ...
+
+    def score(self, prompts: Sequence[Sequence[int]], options: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
+        """Mean log-probability per token of each option after its prompt. Leaves the rows alone."""
+        ...
+
+    def clear(self) -> None:
+        """Take all rows out and free their memory. Never raises."""
+        ...
+
+    def close(self) -> None:
+        """Free the model."""
+        ...
+
+
+class Batcher:
+    """One model's queue and the thread that works it off.
+
+    Args:
+        load: Makes the decoder, on the thread; what it raises, `up` raises.
+        name: Of the engine, for error texts.
+        max_batch: Rows at most.
+    """
+
+    def __init__(self, load: Callable[[], Decoder], name: str, max_batch: int) -> None:
+        self.up: Future[None] = Future()
+        self._load, self._name, self._max = load, name, max_batch
+        self._limit = max_batch
+        self._news = threading.Condition()
+        self._waiting: deque[Job] = deque()
+        self._hand: list[Job] = []
+        self._rows: list[Job] = []
+        self._born = 0.0
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name=f"folkmoot {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """It takes no more requests: stopped, or never got up."""
+        return self._ended
+
+    def submit(self, job: Job) -> None:
+        """Put a job in the queue; its future gets the outcome."""
+        with self._news:
+            if self._ended:
+                raise self._closed()
+            self._waiting.append(job)
+            self._news.notify()
+
+    def stop(self, patience: float = 30.0) -> None:
+        """End after the step under way, fail what is in flight, and wait for that."""
+        with self._news:
+            self._ended = True
+            self._news.notify()
+        if self._thread is not threading.current_thread():
+            self._thread.join(patience)
+
+    def _closed(self) -> EngineError:
+        return EngineError(f"{self._name}: the engine was closed before this request was done; ask again")
+
+    def _run(self) -> None:
+        decoder = None
+        self.up.set_running_or_notify_cancel()  # from here on a caller that gives up cannot cancel it for the others
+        try:
+            decoder = self._load()
+            self.up.set_result(None)
+            while self._wait(decoder):
+                with decoder.turnstile:
+                    until = time.monotonic() + SLICE_S
+                    while self._busy() and not (decoder.turnstile.contended and time.monotonic() > until):
+                        self._round(decoder)
+        except BaseException as e:
+            if self.up.done():
+                raise
+            self.up.set_exception(e)
+        finally:
+            with self._news:
+                self._ended = True
+                left = [*self._rows, *self._hand, *self._waiting]
+            for job in left:
+                job.fail(self._closed())
+            if decoder is not None:
+                decoder.close()
+
+    def _busy(self) -> bool:
+        return not self._ended and bool(self._rows or self._waiting)
+
+    def _wait(self, decoder: Decoder) -> bool:
+        """Sleep until there is work; False if there will be none."""
+        with self._news:
+            if not self._rows and not self._waiting:
+                decoder.clear()
+                self._limit = self._max
+                self._news.wait_for(lambda: self._ended or self._waiting)
+            seen = 0
+            while not self._rows and not self._ended and seen < len(self._waiting) < self._limit:
+                seen = len(self._waiting)
+                self._news.wait(COMPANY_S)
+            return not self._ended
+
+    def _round(self, decoder: Decoder) -> None:
+        """Let rows leave and join, then one token for everybody."""
+        try:
+            self._leave(decoder, [i for i, job in enumerate(self._rows) if job.cancelled])
+            self._take(decoder)
+            while self._hand:
+                self._join(decoder)
+            if self._rows:
+                self._push(decoder, self._rows, decoder.step([j.last for j in self._rows], _draws(self._rows)))
+        except Exception as e:
+            self._recover(decoder, e)
+
+    def _take(self, decoder: Decoder) -> None:
+        with self._news:
+            self._waiting = deque(j for j in self._waiting if not j.cancelled)
+            age = time.monotonic() - self._born
+            new = admit(self._waiting, self._rows, limit=self._limit, room=decoder.room, joins=decoder.joins, age=age)
+            if not new:
+                return
+            taken = set(map(id, new))
+            self._waiting = deque(j for j in self._waiting if id(j) not in taken)
+            self._hand = [job for group in prefills(new) for job in group]
+        for job in new:
+            job.begin()
+        if not self._rows:
+            self._born = time.monotonic()
+            decoder.use(new[0].adapter)
+
+    def _join(self, decoder: Decoder) -> None:
+        """Bring the next group of newcomers in: prompts to be continued become rows, the others are scored."""
+        choosing = [j for j in self._hand if j.options]
+        if choosing:
+            group = prefills(choosing)[0]
+            scores = decoder.score([j.context for j in group], [j.options for j in group])
+            for job, means in zip(group, scores, strict=True):
+                job.finish(_choice(job, means))
+        else:
+            group = prefills(self._hand)[0]
+            self._rows += group
+        done = set(map(id, group))
+        self._hand = [j for j in self._hand if id(j) not in done]
+        if not choosing:
+            self._push(decoder, group, decoder.add([j.context for j in group], _draws(group)))
+
+    def _push(self, decoder: Decoder, jobs: Sequence[Job], tokens: Sequence[int]) -> None:
+        """Hand out the new tokens; rows that end by them leave."""
+        over: set[int] = set()
+        for job, token in zip(jobs, tokens, strict=True):
+            if token < 0:
+                job.fail(
+                    EngineError(
+                        f"{self._name}: the model's output is not a number; use dtype='float32', or check the adapter"
+                    )
+                )
+                over.add(id(job))
+            elif job.push(token):
+                over.add(id(job))
+        self._leave(decoder, [i for i, job in enumerate(self._rows) if id(job) in over])
+
+    def _leave(self, decoder: Decoder, gone: list[int]) -> None:
+        if gone:
+            self._rows = [self._rows[i] for i in decoder.drop(gone)]
+
+    def _recover(self, decoder: Decoder, error: Exception) -> None:
+        """After a failed step nothing is known of the rows: begin them again in smaller batches, or fail them."""
+        _LOG.debug("%s: a step failed", self._name, exc_info=error)
+        held = [*self._rows, *self._hand]
+        self._rows, self._hand = [], []
+        decoder.clear()
+        if isinstance(error, MemoryError) and len(held) > 1:
+            self._limit = max(1, len(held) // 2)
+            with self._news:
+                self._waiting.extendleft(sorted(held, key=lambda j: j.queued, reverse=True))
+            return
+        for job in held:
+            if isinstance(error, EngineError):
+                job.fail(type(error)(*error.args))
+            elif isinstance(error, MemoryError):
+                job.fail(
+                    EngineError(
+                        f"{self._name}: not enough memory even for one request of {job.tokens} tokens; "
+                        "shorten it, or use a smaller model or another machine"
+                    )
+                )
+            else:
+                why = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}".rstrip(": ")
+                job.fail(
+                    EngineError(f"{self._name}: a step failed ({why}); this request is lost, later ones are served")
+                )
+
+
+def _draws(jobs: Sequence[Job]) -> list[Draw]:
+    return [job.draw() for job in jobs]
+
+
+def _choice(job: Job, means: Sequence[float]) -> Choice:
+    top = max(means)
+    weights = [math.exp(m - top) for m in means]
+    queue_s, service_s = job.times()
+    return Choice(
+        probabilities=tuple(w / sum(weights) for w in weights),
+        method="likelihood",
+        prompt_tokens=len(job.prompt),
+        queue_s=queue_s,
+        service_s=service_s,
+    )

@@ -1,0 +1,123 @@
+"""What holds for every answer: a contract that was followed is read back, and being the same is an equivalence."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from folkmoot.answers import AnswerType
+
+NUMBER = AnswerType("number")
+TEXT = AnswerType()
+
+words = st.text(st.characters(categories=("Lu", "Ll", "Nd"), max_codepoint=0x24F), min_size=1, max_size=12)
+short_answers = st.lists(words, min_size=1, max_size=8).map(" ".join)
+option_lists = st.lists(short_answers, min_size=2, max_size=10)
+kinds = st.one_of(st.just(NUMBER), st.just(TEXT), option_lists.map(lambda o: AnswerType("choice", tuple(o))))
+pieces = (
+    "Answer: ",
+    "the answer is ",
+    "\\boxed{",
+    "}",
+    "A",
+    "B",
+    "C) ",
+    "42",
+    "3",
+    ".",
+    ". ",
+    "\n",
+    " ",
+    "or ",
+    "because ",
+    "Rome",
+)
+replies = st.lists(st.sampled_from(pieces), max_size=12).map("".join)
+before = st.sampled_from(
+    ["", "Let me think.\n", "3 and 4 are not it.\n\n", "The answer is not obvious.\n", "A) one\nB) two\n"]
+)
+
+
+@given(option_lists, st.data(), before)
+def test_a_letter_in_the_form_of_the_contract_is_read_back(options: list[str], data: st.DataObject, said: str) -> None:
+    kind = AnswerType("choice", tuple(options))
+    letter = data.draw(st.sampled_from(kind.labels))
+    assert kind.extract(f"{said}Answer: {letter}") == letter
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**9), max_value=10**9), before)
+def test_a_number_in_the_form_of_the_contract_is_read_back(number: object, said: str) -> None:
+    for form in (f"{number}", f"{number:,}"):
+        read = NUMBER.extract(f"{said}Answer: {form}")
+        assert read is not None
+        assert NUMBER.score(read, [f"{number}"]) == 1.0
+
+
+@given(st.integers(), st.integers())
+def test_two_integers_are_the_same_only_if_they_are_equal(a: int, b: int) -> None:
+    assert NUMBER.same(str(a), f"{b:,}.00") == (a == b)
+
+
+@given(short_answers, before)
+def test_words_in_the_form_of_the_contract_are_read_back(gold: str, said: str) -> None:
+    read = TEXT.extract(f"{said}Answer: {gold}")
+    assert read is not None
+    assert TEXT.score(read, [gold]) == 1.0
+    assert TEXT.score(read, [gold], "f1") == 1.0
+
+
+@given(kinds, st.text())
+def test_the_key_of_a_key_is_the_key(kind: AnswerType, answer: str) -> None:
+    key = kind.canonical(answer)
+    assert kind.canonical(key) == key
+
+
+@given(kinds, st.text(), st.text(), st.text())
+def test_being_the_same_is_an_equivalence(kind: AnswerType, a: str, b: str, c: str) -> None:
+    assert kind.same(a, a)
+    assert kind.same(a, b) == kind.same(b, a)
+    if kind.same(a, b) and kind.same(b, c):
+        assert kind.same(a, c)
+
+
+@given(kinds, st.one_of(st.text(max_size=400), replies))
+def test_any_text_is_an_answer_or_an_abstention(kind: AnswerType, reply: str) -> None:
+    read = kind.extract(reply)
+    if kind.kind == "choice":
+        assert read is None or read in kind.labels
+    assert read != ""
+
+
+@given(kinds, replies)
+def test_a_cut_reply_is_read_like_the_whole_one_or_not_at_all(kind: AnswerType, reply: str) -> None:
+    assert kind.extract(reply, cut=True) in (None, kind.extract(reply))
+
+
+LOOPS = [
+    "Answer: ",
+    "the answer is ",
+    "\\boxed{",
+    "**",
+    "1 ",
+    "1,",
+    "A) ",
+    "C is the answer ",
+    "\n",
+    " ",
+    "$",
+    "_a",
+    "is correct ",
+]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_model_that_loops_does_not_hold_up_the_others(loop: str) -> None:
+    reply = loop * (50_000 // len(loop))
+    for kind in (AnswerType("choice", ("Rome", "Paris")), NUMBER, TEXT):
+        began = time.perf_counter()
+        kind.extract(reply)
+        kind.canonical(reply[:5000])
+        assert time.perf_counter() - began < 5  # quadratic work takes minutes
