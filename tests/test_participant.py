@@ -25,7 +25,7 @@ def test_good_names(name: str) -> None:
     "name", ["", " ana", "-ana", "a:b", "a|b", "a\n", "a/b", "x" * 65, "judge", "floor", "decide", "finish", "__end__"]
 )
 def test_names_that_cannot_name_a_node(name: str) -> None:
-    with pytest.raises(ValueError, match="cannot name a participant.*use letters, digits"):
+    with pytest.raises(ValueError, match=r"cannot name a participant.*use letters, digits"):
         Participant(name, Scripted([]))
 
 

@@ -102,7 +102,7 @@ def test_bad_templates_are_refused_with_file_and_line(tmp_path: Path, text: str,
 def test_templates_and_folders_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no prompt template 'debate/revize'; did you mean 'debate/revise'"):
         template("debate/revize")
-    with pytest.raises(BadInput, match="prompts folder '.*absent': no such folder"):
+    with pytest.raises(BadInput, match=r"prompts folder '.*absent': no such folder"):
         template("answer", str(tmp_path / "absent"))
     (tmp_path / "answer.md").write_bytes(b"\xff{{ question }}")
     with pytest.raises(BadInput, match=r"answer\.md: cannot be read"):

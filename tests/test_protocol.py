@@ -51,7 +51,9 @@ WORST = [
 
 
 @pytest.mark.parametrize(("name", "n", "options"), WORST, ids=str)
-async def test_the_worst_case_takes_exactly_the_declared_calls_and_steps(name: str, n: int, options: dict[str, Any]) -> None:
+async def test_the_worst_case_takes_exactly_the_declared_calls_and_steps(
+    name: str, n: int, options: dict[str, Any]
+) -> None:
     found, people = find(name), team(n)
     panel = found.panel(people, options, {p.name: p for p in people})
     result = await panel.compile().ainvoke({"question": "q", "answer_type": NUMBER})

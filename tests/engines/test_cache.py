@@ -90,7 +90,7 @@ async def test_engines_share_entries_if_their_identities_are_equal() -> None:
 
 
 async def test_odd_texts_survive() -> None:
-    odd = "lone \ud800, null \0, emoji 🕷, quote \" and line\u2028end"
+    odd = 'lone \ud800, null \0, emoji 🕷, quote " and line\u2028end'
     engine, _ = cached([odd])
     asked = Request((Message("user", odd),))
     assert (await engine.complete(asked)).text == (await engine.complete(asked)).text == odd

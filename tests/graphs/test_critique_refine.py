@@ -90,7 +90,9 @@ async def test_a_critic_sees_one_draft_and_is_asked_for_no_answer_of_its_own() -
 
 
 async def test_an_author_sees_its_own_draft_and_numbered_reviews() -> None:
-    result = await hold(critique_refine([author("ana", "11", "1"), author("bo", "22", "2"), author("cy", "33", "3")], critics=2))
+    result = await hold(
+        critique_refine([author("ana", "11", "1"), author("bo", "22", "2"), author("cy", "33", "3")], critics=2)
+    )
     prompt = turns(result, "answer", 1)[0].prompt[-1].content
     assert "Your answer so far:\nAnswer: 11\n" in prompt
     assert ("--- Review 1 (" in prompt, "--- Review 2 (" in prompt, "22" in prompt) == (True, True, False)
@@ -106,7 +108,10 @@ async def test_critiques_do_not_vote_and_revised_answers_do() -> None:
 
 
 async def test_every_round_reviews_what_was_last_revised() -> None:
-    people = [member(f"m{i}", lambda p: "Hm." if CRITIC in p else f"Answer: {p.count('Answer: ') + p.count('Hm.')}") for i in range(2)]
+    people = [
+        member(f"m{i}", lambda p: "Hm." if CRITIC in p else f"Answer: {p.count('Answer: ') + p.count('Hm.')}")
+        for i in range(2)
+    ]
     result = await hold(critique_refine(people, rounds=2))
     assert [t.round for t in result["turns"]] == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
     first, second = turns(result, "critique", 1)[0], turns(result, "critique", 2)[0]
@@ -192,6 +197,12 @@ async def test_a_finisher_that_gives_no_answer_leaves_it_to_the_vote(last: Any) 
     result = await hold(critique_refine([ana, author("bo", "12", "16"), author("cy", "12", "16")], finish="ana"))
     assert (result["answer"], result["decision"].by) == ("16", "vote")
     assert result["decision"].why == "ana gave no final answer; the vote decides: 2 of 3"
+
+
+async def test_a_finisher_whose_window_cannot_hold_the_question_leaves_it_to_the_vote() -> None:
+    small = member("small", "Answer: 3", context=60)
+    result = await hold(critique_refine([small, author("bo", "12", "16")], finish="small"), question="word " * 100)
+    assert (result["answer"], result["turns"][-1].finish, calls(small)) == ("16", "limit", [0])
 
 
 # What cannot be built.

@@ -89,7 +89,9 @@ async def test_a_view_of_ones_own() -> None:
 async def test_no_name_of_a_member_is_in_any_prompt() -> None:
     people = [member("Zelda", "Answer: 1"), member("Yorick", "Answer: 2")]
     result = await hold(debate(people, decide="judge", judge=member("Xaver", "A")))
-    assert not any(name in p for t in result["turns"] for p in [t.prompt[-1].content] for name in ("Zelda", "Yorick", "Xaver"))
+    assert not any(
+        name in p for t in result["turns"] for p in [t.prompt[-1].content] for name in ("Zelda", "Yorick", "Xaver")
+    )
 
 
 # When it ends.
@@ -138,7 +140,11 @@ async def test_the_vote(answers: list[str], answer: str | None) -> None:
 
 async def test_the_weighted_vote() -> None:
     result = await hold(debate(team("12", "16", "16"), decide="weighted", weights={"m0": 3}))
-    assert (result["answer"], result["decision"].by, result["decision"].tally) == ("12", "weighted vote", (("12", 3), ("16", 2)))
+    assert (result["answer"], result["decision"].by, result["decision"].tally) == (
+        "12",
+        "weighted vote",
+        (("12", 3), ("16", 2)),
+    )
 
 
 async def test_a_judge_picks_among_the_answers_of_the_last_round() -> None:
@@ -170,7 +176,10 @@ async def test_a_dead_member_is_an_absent_voter() -> None:
 
 
 async def test_a_member_that_dies_in_between_does_not_vote_but_is_still_quoted() -> None:
-    people = [member("ana", "from ana\nAnswer: 1", EngineError("ana: gone"), EngineError("ana: gone")), member("bo", "Answer: 2")]
+    people = [
+        member("ana", "from ana\nAnswer: 1", EngineError("ana: gone"), EngineError("ana: gone")),
+        member("bo", "Answer: 2"),
+    ]
     result = await hold(debate(people, rounds=3))
     assert (result["answer"], result["decision"].why) == ("2", "1 of 1")
     assert "from ana" in prompts(result, 2)[1]
@@ -200,7 +209,9 @@ async def test_a_member_whose_window_is_too_small_says_so_and_the_others_go_on()
 async def test_long_replies_of_others_are_cut_to_the_readers_window_and_the_question_is_not() -> None:
     long = "step " * 400 + "\nAnswer: "
     people = [
-        Participant(n, Scripted(lambda _, n=n: long + str(len(n)), name=n, context=c), sampling=Sampling(max_tokens=600))
+        Participant(
+            n, Scripted(lambda _, n=n: long + str(len(n)), name=n, context=c), sampling=Sampling(max_tokens=600)
+        )
         for n, c in [("a", 900), ("bb", 5000)]
     ]
     result = await hold(debate(people))
@@ -228,7 +239,9 @@ class Recording:
 @pytest.mark.parametrize("capabilities", [Capabilities(seeds=True), Capabilities()])
 async def test_the_drafts_of_a_debate_are_the_votes_of_the_baseline(capabilities: Capabilities) -> None:
     completions = Completions(None)
-    engines = [Recording(Scripted(lambda _, a=a: f"Answer: {a}", name=a, capabilities=capabilities), completions) for a in "12"]
+    engines = [
+        Recording(Scripted(lambda _, a=a: f"Answer: {a}", name=a, capabilities=capabilities), completions) for a in "12"
+    ]
     people = [
         Participant(f"m{i}", r.engine, sampling=Sampling(temperature=1.0, max_tokens=20)) for i, r in enumerate(engines)
     ]

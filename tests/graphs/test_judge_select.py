@@ -189,7 +189,9 @@ async def test_a_judge_whose_window_cannot_hold_the_question_leaves_it_to_the_vo
 
 async def test_candidates_are_cut_to_the_judges_window() -> None:
     people = [
-        Participant(f"m{i}", Scripted(lambda _, i=i: "word " * 300 + f"\nAnswer: {i}"), sampling=Sampling(max_tokens=400))
+        Participant(
+            f"m{i}", Scripted(lambda _, i=i: "word " * 300 + f"\nAnswer: {i}"), sampling=Sampling(max_tokens=400)
+        )
         for i in (1, 2)
     ]
     judge = member("Judy", "A", context=400, choices=prefers("2"))
