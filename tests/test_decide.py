@@ -55,7 +55,8 @@ def test_weights() -> None:
     votes = said("A", "B", "B")
     heavy = plurality(votes, CHOICE, weights={"a": 2.5})
     assert (heavy.answer, heavy.by, heavy.tally) == ("A", "weighted vote", (("A", 2.5), ("B", 2.0)))
-    assert plurality(votes, CHOICE, weights={"b": -9}).answer == "A", "below 0 is 0; then it is a tie"
+    below_0 = plurality(votes, CHOICE, weights={"b": -9})
+    assert below_0.tally == (("A", 1), ("B", 1)), "a vote below 0 is none, and takes nothing from others"
     assert plurality(votes, CHOICE, weights={"nobody": 9}).answer == "B"
 
 

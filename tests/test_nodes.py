@@ -66,9 +66,10 @@ async def test_only_answers_are_read_for_answers() -> None:
 
 
 async def test_a_reply_cut_at_the_limit_counts_only_if_it_had_concluded() -> None:
-    unfinished = "First 3 and 4 make 7. " + "so " * 30
+    unfinished = "so " * 17 + "\nSum = 7 and then 3 more, which makes 10."  # cut after the 7
     concluded = "Answer: 7\nBecause " + "so " * 30
     turns = [await take_turn(member("ana", text), asked(), NUMBER) for text in (unfinished, concluded)]
+    assert turns[0].text.endswith("Sum = 7")
     assert [(t.finish, t.answer) for t in turns] == [("length", None), ("length", "7")]
 
 

@@ -116,6 +116,10 @@ def test_room_is_what_question_and_reply_leave() -> None:
     room = ana.room("How many legs?")
     assert room is not None
     assert 0 < room <= 200 - 50 - 5, "words of system text and question count, and so does the reply"
+    assert (
+        Participant("ana", Scripted([], context=200), sampling=Sampling(max_tokens=50)).room("How many legs?")
+        == room + 2
+    )
     assert member().room("How many legs?") is None, "an unknown window bounds nothing"
 
 

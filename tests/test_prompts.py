@@ -176,6 +176,18 @@ def test_every_reader_counts_with_its_own_tokenizer() -> None:
     assert len(say(d, spells)) + 20 <= 1500
 
 
+def test_a_whole_that_has_more_tokens_than_its_parts_fits_too() -> None:
+    class Seams(Scripted):
+        def count_tokens(self, text: str) -> int:
+            return len(text.split()) * 21 // 20  # the parts of a text lose their fractions
+
+    ana = Participant("ana", Seams([], context=900), sampling=Sampling(max_tokens=20))
+    for length in range(100, 160):
+        turns = [Turn(f"m{i}", text="w " * (length + i)) for i in range(9)]
+        text = prompted("debate/revise", sees=others)(discussion(*turns), ana)
+        assert ana.room(text) is not None, "question, reply and margin still have their place"
+
+
 def test_a_question_that_does_not_fit_is_never_cut() -> None:
     with pytest.raises(PromptTooLong, match="ana: the question and the reply need"):
         render("answer", discussion(question="word " * 300), member(context=200))

@@ -15,7 +15,7 @@ from folkmoot.engines.contract import Choice, Completion, Engine, Message, Promp
 
 RESERVED = frozenset({"floor", "decide", "judge", "finish", "__start__", "__end__"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
-_MARGIN = 32  # tokens: what templates put around messages
+_MARGIN = 64  # tokens: what chat templates put around messages, a system text of their own included (30 for SmolLM2)
 
 
 def check_name(name: str) -> str:

@@ -161,7 +161,11 @@ def render(
     # No tokenizer makes more tokens than there are bytes: a short prompt need not be counted.
     if window is None or len((me.system + whole).encode("utf-8", "replace")) + me.sampling.max_tokens + 512 < window:
         return whole
-    return fill(fit(texts, me.room(fill([""] * len(texts))), me.count))
+    bare = fill([""] * len(texts))
+    left = me.room(bare) or 0
+    cut = fill(fit(texts, left, me.count))
+    over = me.count(cut) - me.count(bare) - left  # marks and seams cost tokens that the parts alone do not show
+    return cut if over <= 0 else fill(fit(texts, left - over, me.count))
 
 
 def prompted(name: str, *, sees: View | None = None, mark: Mark | None = None, folder: str | None = None) -> Say:

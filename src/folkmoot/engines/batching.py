@@ -197,7 +197,7 @@ class Batcher:
             for job, means in zip(group, scores, strict=True):
                 job.finish(_choice(job, means))
         else:
-            group = prefills(self._hand)[0]
+            group = prefills(self._hand)[0] if decoder.joins else list(self._hand)
             self._rows += group
         done = set(map(id, group))
         self._hand = [j for j in self._hand if id(j) not in done]
@@ -220,8 +220,11 @@ class Batcher:
         self._leave(decoder, [i for i, job in enumerate(self._rows) if id(job) in over])
 
     def _leave(self, decoder: Decoder, gone: list[int]) -> None:
-        if gone:
-            self._rows = [self._rows[i] for i in decoder.drop(gone)]
+        if not gone:
+            return
+        self._rows = [self._rows[i] for i in decoder.drop(gone)]
+        if not self._rows:  # a batch has come to its end: after a shortage of memory the next may be larger again
+            self._limit = min(self._max, 2 * self._limit)
 
     def _recover(self, decoder: Decoder, error: Exception) -> None:
         """After a failed step nothing is known of the rows: begin them again in smaller batches, or fail them."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from folkmoot.engines.contract import EngineError, Message, Missing
-from folkmoot.engines.openmp import calm
+from folkmoot.engines.openmp import import_transformers
 
 Style = Literal["native", "folded", "plain"]
 """What becomes of a system message: the template's own place, the first user turn, or just text before the rest."""
@@ -39,6 +39,7 @@ class Chat:
     eos_ids: frozenset[int]
     controls: dict[str, int] = field(repr=False)
     bos_id: int | None
+    _spelt: re.Pattern[str] | None = field(repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
@@ -81,7 +82,7 @@ class Chat:
 
     def _hide(self, text: str, hidden: dict[str, str]) -> str:
         """Put an unguessable word in the place of everything that spells a control token; note it in `hidden`."""
-        if not self.controls:
+        if self._spelt is None:
             return text
 
         def word(found: re.Match[str]) -> str:
@@ -89,9 +90,7 @@ class Chat:
             hidden[key] = found.group()
             return key
 
-        # Longest first: one control token may begin another.
-        names = sorted(self.controls, key=len, reverse=True)
-        return re.sub("|".join(map(re.escape, names)), word, text)
+        return self._spelt.sub(word, text)
 
     def _spell(self, text: str) -> list[int]:
         """Ids of a control token's text as ordinary characters."""
@@ -109,9 +108,8 @@ def load_chat(folder: Path) -> Chat:
         Missing: transformers is not installed, or the folder has no tokenizer.
         EngineError: The chat template fails even for a single user message.
     """
-    calm()
     try:
-        from transformers import AutoTokenizer
+        AutoTokenizer = import_transformers().AutoTokenizer  # noqa: N806 - a class
     except ImportError as e:
         raise Missing(f"transformers cannot be imported ({e}); install folkmoot with the extra 'local'") from None
     try:
@@ -135,7 +133,9 @@ def chat_of(tokenizer: Any, configs: Iterable[dict[str, Any]] = ()) -> Chat:
     eos |= {i for i in (tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id) if i is not None}
     if end is not None:
         eos.add(end)
-    return Chat(tokenizer, style, frozenset(eos), controls, bos)
+    # Longest first: one control token may begin another.
+    spelt = re.compile("|".join(map(re.escape, sorted(controls, key=len, reverse=True)))) if controls else None
+    return Chat(tokenizer, style, frozenset(eos), controls, bos, spelt)
 
 
 def _probe(tokenizer: Any, controls: dict[str, int]) -> tuple[Style, int | None, int | None]:

@@ -3,6 +3,26 @@
 from __future__ import annotations
 
 import os
+import threading
+from typing import Any
+
+_IMPORTING = threading.Lock()
+
+
+def import_transformers() -> Any:
+    """The transformers package with the classes that load models, imported calmly.
+
+    It builds itself while it is imported, which goes wrong when two engines start on two threads at once.
+
+    Raises:
+        ImportError: It is not installed, or cannot be imported.
+    """
+    with _IMPORTING:
+        calm()
+        import transformers
+        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401 - loads what is lazy in the package
+
+        return transformers
 
 
 def calm() -> None:

@@ -72,7 +72,7 @@ class Adapters:
         self._loaded += 1
         name = f"folkmoot_{self._loaded}"
         first = self._peft is None
-        self._active = name  # whatever happens, what was active is not any more
+        self._active = ""  # loading changes what is active: whatever is used next has to be applied
         try:
             tensors = load_file(str(weights))
             lora = LoraConfig(**config, init_lora_weights=True, inference_mode=True)

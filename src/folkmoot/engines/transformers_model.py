@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import gc
 import os
 from collections.abc import Iterator, Sequence
@@ -12,19 +11,17 @@ from typing import Any
 
 from folkmoot.engines.contract import EngineError, Missing
 from folkmoot.engines.job import Draw
-from folkmoot.engines.openmp import calm
+from folkmoot.engines.openmp import calm, import_transformers
 from folkmoot.engines.transformers_adapters import Adapters
 from folkmoot.engines.transformers_attention import use_grouped_attention
-from folkmoot.engines.transformers_memory import Memory, Padded, left_padded, memory
+from folkmoot.engines.transformers_memory import Memory, Padded, memory
 from folkmoot.engines.transformers_sampling import pick
+from folkmoot.engines.transformers_scoring import mean_likelihoods, mean_likelihoods_alone
 from folkmoot.engines.transformers_slots import Slots
 from folkmoot.engines.turnstile import turnstile
 
 MOST_THREADS = 16
 """More do not make small models faster."""
-
-SCORED_TOKENS = 1024
-"""Option tokens whose probabilities over the whole vocabulary are in memory at once."""
 
 
 def placed(device: str | None, dtype: str) -> tuple[str, str]:
@@ -53,22 +50,32 @@ def placed(device: str | None, dtype: str) -> tuple[str, str]:
     return where, dtype
 
 
+@contextlib.contextmanager
+def _quiet(logging: Any) -> Iterator[None]:
+    """No progress bar of transformers: the engine has a progress line of its own."""
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+
+
 def load(folder: Path, device: str, dtype: str, threads: int | None) -> Decoder:
     """Load a model. Call it on the thread that will use it.
 
     Raises:
         Missing: The folder has no weights that can be loaded.
     """
+    AutoModelForCausalLM = import_transformers().AutoModelForCausalLM  # noqa: N806 - a class
     import torch
-    from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     if device == "cpu":
         torch.set_num_threads(threads or min(_cores(), MOST_THREADS))
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # the engine has a progress line of its own
     try:
-        with turnstile(device), _memory_errors():
+        with turnstile(device), _quiet(logging), _memory_errors():
             model = AutoModelForCausalLM.from_pretrained(
                 str(folder),
                 dtype=getattr(torch, dtype),
@@ -81,9 +88,6 @@ def load(folder: Path, device: str, dtype: str, threads: int | None) -> Decoder:
     except (OSError, ValueError, KeyError, RuntimeError) as e:
         reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
         raise Missing(f"{folder}: the model cannot be loaded: {reason}") from None
-    finally:
-        if bars:
-            logging.enable_progress_bar()
     model.eval().requires_grad_(False)
     use_grouped_attention(model)
     with turnstile(device):
@@ -143,53 +147,13 @@ class Decoder:
             return self._memory.drop(gone)
 
     def score(self, prompts: Sequence[Sequence[int]], options: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
-        """Mean log-probability per token of each option after its prompt. Prompts are computed once."""
+        """Mean log-probability per token of each option after its prompt."""
         import torch
-        from transformers import DynamicCache
 
-        flat = [(row, list(option)) for row, some in enumerate(options) for option in some]
-        owner = torch.tensor([row for row, _ in flat], device=self._device)
-        first = torch.tensor([option[0] for _, option in flat], device=self._device)
+        # What `Padded` is for cannot go on from one prompt with several tokens, or for several options.
+        means = mean_likelihoods if self._slots else mean_likelihoods_alone
         with torch.inference_mode(), _memory_errors():
-            cache = DynamicCache(config=self._model.config)
-            inputs = left_padded(prompts, self._pad, self._device)
-            logits = self._model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1]
-            total = logits.float().log_softmax(dim=-1)[owner, first]
-            longest = max(len(option) for _, option in flat)
-            if longest > 1:
-                mask = inputs["attention_mask"]
-                mask = torch.ones_like(inputs["input_ids"]) if mask is None else mask
-                after = inputs["position_ids"][:, -1] + 1
-                some = max(1, SCORED_TOKENS // longest)
-                for begin in range(0, len(flat), some):
-                    part = slice(begin, begin + some)
-                    # A cache is used up by a pass: all parts but the last get a copy.
-                    own = cache if begin + some >= len(flat) else copy.deepcopy(cache)
-                    own.reorder_cache(owner[part])
-                    rest = [option for _, option in flat[part]]
-                    total[part] += self._rest(rest, own, mask[owner[part]], after[owner[part]])
-            means = (total / torch.tensor([len(option) for _, option in flat], device=self._device)).tolist()
-        return [[m for m, (row, _) in zip(means, flat, strict=True) if row == r] for r in range(len(prompts))]
-
-    def _rest(self, options: list[list[int]], cache: Any, mask: Any, after: Any) -> Any:
-        """Log-probabilities of all tokens but the first, added up, after the prompts in the cache."""
-        import torch
-
-        width = max(map(len, options)) - 1
-        if not width:
-            return torch.zeros(len(options), device=self._device)
-        fed = torch.tensor([(o[:-1] + [self._pad] * width)[:width] for o in options], device=self._device)
-        wanted = torch.tensor([(o[1:] + [self._pad] * width)[:width] for o in options], device=self._device)
-        real = torch.tensor([[i < len(o) - 1 for i in range(width)] for o in options], device=self._device)
-        logits = self._model(
-            input_ids=fed,
-            attention_mask=torch.cat([mask, torch.ones_like(fed)], dim=1),
-            position_ids=after[:, None] + torch.arange(width, device=self._device),
-            past_key_values=cache,
-            use_cache=True,
-        ).logits.float()
-        likely = logits.gather(-1, wanted[:, :, None])[:, :, 0] - logits.logsumexp(dim=-1)
-        return (likely * real).sum(dim=-1)
+            return means(self._model, prompts, options, self._pad)
 
     def clear(self) -> None:
         """Take all rows out and free their memory."""
@@ -207,26 +171,30 @@ class Decoder:
 
 
 def _slots_work(model: Any, pad: int) -> bool:
-    """Not every model with several kinds of attention takes a mask for each of them: try it."""
+    """Not every model takes masks and positions of our making: try whether it says the same with them as without."""
     import torch
 
     trial = memory(model, pad)
-    if not isinstance(trial, Slots) or len(set(trial.windows)) == 1:
-        return True
+    if not isinstance(trial, Slots):
+        return False
+    known = range(min(8, model.config.get_text_config(decoder=True).vocab_size))
+    rows = [list(known), list(known)[3:]]
     try:
         with torch.inference_mode():
-            model(**trial.fill([[pad, pad]]), use_cache=True)
+            model(**trial.fill([row[:-1] for row in rows]), use_cache=True)
             trial.done()
-            model(**trial.step([pad]), use_cache=True)
-    except Exception:  # what a model says that does not know such masks is its own affair
+            ours = model(**trial.step([row[-1] for row in rows]), use_cache=True).logits[:, -1].float()
+            own = model(torch.tensor([rows[1]], device=model.device)).logits[0, -1].float()
+    except Exception:  # what a model says that cannot do it is its own affair
         return False
-    return True
+    return bool(torch.nn.functional.cosine_similarity(ours[1], own, dim=0) > 0.99)
 
 
 def _room(config: Any, device: str, size: int) -> int:
     """Tokens whose keys and values may be held: a quarter of the free memory, on a GPU most of it."""
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    all_heads = getattr(config, "num_attention_heads", None) or 1  # 1: a model without attention
+    heads = getattr(config, "num_key_value_heads", None) or all_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // all_heads
     return max(1, int(free_memory(device) // (2 * config.num_hidden_layers * heads * width * size)))
 
 

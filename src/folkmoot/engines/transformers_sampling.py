@@ -62,7 +62,7 @@ def _place(cumulated: Any, luck: Any) -> Any:
     """Where `luck`, as a share of the total, falls: never on a token of probability 0."""
     import torch
 
-    total = cumulated[:, -1:]
+    total = cumulated[:, -1:].contiguous()
     found = torch.searchsorted(cumulated, luck * total, right=True)[:, 0]
     # Rounding may put the mark at the very end: then it is the first place that reaches the total.
     return torch.minimum(found, torch.searchsorted(cumulated, total)[:, 0])

@@ -140,9 +140,9 @@ class VllmEngine:
     async def complete(self, request: Request) -> Completion:
         """Answer one request; cancelling it takes it out of the batch."""
         require(self, request)
-        adapter = self._adapter(request)
         asked = time.perf_counter()
         process = await self._running()
+        adapter = self._adapter(request)
         ids = self._prompt(request, request.sampling.max_tokens)
         from vllm import SamplingParams
 
@@ -183,9 +183,9 @@ class VllmEngine:
         require(self, request)
         if not options or len(set(options)) != len(options) or not all(options):
             raise EngineError(f"{self}: options must be there, differ and not be empty: {list(options)!r}.")
-        adapter = self._adapter(request)
         asked = time.perf_counter()
         process = await self._running()
+        adapter = self._adapter(request)
         from vllm import SamplingParams
         from vllm.sampling_params import StructuredOutputsParams
 
@@ -218,7 +218,7 @@ class VllmEngine:
         )
 
     def _adapter(self, request: Request) -> Adapter | None:
-        return None if request.adapter is None else self._adapters.find(request.adapter)
+        return None if request.adapter is None else self._adapters.find(request.adapter, self._model.path)
 
     def _prompt(self, request: Request, reply: int) -> list[int]:
         ids = self._chat.encode(request.messages)

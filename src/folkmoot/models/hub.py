@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import io
 import os
@@ -88,10 +89,14 @@ def fetch(repo: str, revision: str, name: str, progress: Progress) -> Snapshot:
     except NoRevision:
         raise Unavailable(f"{repo} has no revision {revision!r} on the hub") from None
     except OSError as e:
-        if e.errno is None:  # not the file system's
-            line.down = f"the hub failed ({_first_line(e)})"
-            raise Unavailable(line.down) from None
-        raise
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Unavailable(
+                f"no room for {repo} in the hub's cache {constants.HF_HUB_CACHE}; free some, or set HF_HOME to a larger disk"
+            ) from None
+        line.down = f"the hub failed ({_first_line(e)})"
+        raise Unavailable(line.down) from None
+    except ValueError as e:  # the client refuses the name; the hub was not asked
+        raise Unavailable(f"{repo}: {_first_line(e)}") from None
     except Exception as e:  # whatever a client library raises, the wheels may still help
         line.down = f"the hub failed ({_first_line(e)})"
         raise Unavailable(line.down) from None

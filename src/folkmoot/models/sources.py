@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
+from urllib.parse import quote
 
 from folkmoot.documents import BadInput, did_you_mean
 from folkmoot.engines.contract import Missing
@@ -175,7 +176,7 @@ def _model(slug: str, manifest: Manifest) -> LocalModel:
 
 def _slug(name: str) -> str:
     """A folder name for a model: no separators, and different for different models."""
-    return re.sub(r"[^\w.@-]", "--", name)
+    return quote(name, safe="@")
 
 
 def _versions(*packages: str) -> dict[str, str]:
