@@ -87,7 +87,10 @@ stamp() { echo "$2" >"$venv/.$1"; }
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
 
 environment() {
-  fits "$venv/bin/python" && pip --version >/dev/null 2>&1 && return
+  # An environment knows where it stands; one that came along with a moved or copied folder works on the old folder.
+  local place
+  place=$(cat "$venv/.place" 2>/dev/null || echo "$PWD")
+  [ "$place" = "$PWD" ] && fits "$venv/bin/python" && pip --version >/dev/null 2>&1 && return
   local python
   python=$(find_python)
   if [ -z "$python" ] || ! has_venv "$python"; then
@@ -97,6 +100,7 @@ environment() {
   fi
   find "$venv" -mindepth 1 -delete # half an environment, or one whose Python is gone
   step "environment in .venv, $("$python" -V)" "$python" -m venv --upgrade-deps "$venv"
+  stamp place "$PWD"
 }
 
 torch() {

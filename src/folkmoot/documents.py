@@ -6,7 +6,6 @@ parsed with PyYAML's safe loader and checked by pydantic models that refuse unkn
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -14,33 +13,19 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from folkmoot.complaint import BadInput as BadInput
+from folkmoot.complaint import did_you_mean as did_you_mean
+
 M = TypeVar("M", bound=BaseModel)
 Lines = dict[tuple[str | int, ...], int]
 
 _MOST = 50_000  # keys and items in one document
 
 
-class BadInput(ValueError):  # noqa: N818 - it is the input that is bad
-    """A document or an argument of the user's is wrong. One line per finding; the command line exits with 2."""
-
-
 class Document(BaseModel):
     """Base of everything read from YAML: unknown keys are refused, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt word: what is close, else what there is.
-
-    >>> did_you_mean("debat", ["debate", "vote"])
-    "did you mean 'debate'?"
-    """
-    names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return "known: " + ", ".join(names) if names else "there are none"
 
 
 def read(path: Path, model: type[M]) -> M:

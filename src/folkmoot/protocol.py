@@ -6,8 +6,10 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from folkmoot.documents import BadInput, did_you_mean
@@ -138,6 +140,8 @@ def catalogue() -> dict[str, Protocol]:
 
 def _users(name: str) -> Protocol:
     module, _, function = name.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)  # as `python -m` does: people keep their graphs beside their suites
     try:
         build = getattr(importlib.import_module(module), function)
     except Exception as e:  # it is the user's code: it may raise anything

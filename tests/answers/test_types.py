@@ -34,9 +34,11 @@ def test_labels_are_letters() -> None:
 
 
 def test_the_contract_is_one_short_line() -> None:
-    assert CHOICE.instruction() == 'End with a line of the form "Answer: X", where X is one of A, B, C.'
+    assert CHOICE.instruction() == (
+        'Say in one short sentence what is true. Then end with a line of the form "Answer: X", where X is one of A, B, C.'
+    )
     assert NUMBER.instruction() == 'End with a line of the form "Answer: N", where N is a number.'
-    assert TEXT.instruction() == 'End with a line of the form "Answer: ...", giving only the short answer.'
+    assert TEXT.instruction() == 'End with a line "Answer:" and a short answer of a few words.'
     assert "a letter from A to J" in AnswerType("choice", tuple("0123456789")).instruction()
 
 

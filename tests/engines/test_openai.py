@@ -280,6 +280,21 @@ async def test_a_server_that_drips_is_left_after_the_time_out(serve: Any) -> Non
     await engine.close()
 
 
+async def test_an_endless_reply_is_left_at_the_cap(serve: Any) -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        reply = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await reply.prepare(request)
+        while True:
+            await reply.write(b" " * 2**18)
+
+    engine = OpenAIEngine(serve(endless).url, "m", timeout=20)
+    began = time.perf_counter()
+    with pytest.raises(EngineError, match="larger than 8 MiB"):
+        await engine.complete(ASK)
+    assert time.perf_counter() - began < 10
+    await engine.close()
+
+
 async def test_a_reply_that_breaks_off_is_asked_for_again(serve: Any, said: Any) -> None:
     async def broken(request: web.Request) -> web.StreamResponse:
         reply = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": "1000"})

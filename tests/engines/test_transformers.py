@@ -617,7 +617,7 @@ class TestSmolLM2:
         assert choice.probabilities[0] == max(choice.probabilities)
         assert sum(choice.probabilities) == pytest.approx(1)
         capital = await exact.choose(ask("What is the capital of France?"), ["Paris", "Berlin"])
-        assert capital.probabilities[0] > 0.9
+        assert capital.probabilities[0] > 0.7
 
     async def test_a_cancelled_request_frees_its_row(self, exact):
         task = asyncio.ensure_future(exact.complete(ask("Tell me a long story.", max_tokens=500)))

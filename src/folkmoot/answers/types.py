@@ -44,7 +44,7 @@ class AnswerType:
         """The answer contract, one sentence for the prompt.
 
         >>> AnswerType("choice", ("Rome", "Paris")).instruction()
-        'End with a line of the form "Answer: X", where X is one of A, B.'
+        'Say in one short sentence what is true. Then end with a line of the form "Answer: X", where X is one of A, B.'
         """
         if self.kind == "choice":
             return choice.instruction(self.options)

@@ -12,7 +12,7 @@ def main() -> None:
     0 done, 2 bad input, 3 some samples failed, 4 a prerequisite is missing, 130 interrupted.
     """
     from folkmoot.cli.app import app
-    from folkmoot.documents import BadInput
+    from folkmoot.complaint import BadInput
     from folkmoot.engines.contract import EngineError, Missing
 
     try:

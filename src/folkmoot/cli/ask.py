@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +32,8 @@ def ask(
     scripted: Annotated[bool, typer.Option("--scripted", help="Rehearse without models: made-up replies.")] = False,
 ) -> None:
     """Put a question to a team and watch the discussion, speaker by speaker."""
+    import asyncio
+
     from folkmoot.answers import AnswerType
     from folkmoot.documents import BadInput, did_you_mean
     from folkmoot.engines.contract import Sampling

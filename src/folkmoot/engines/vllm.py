@@ -80,6 +80,8 @@ class VllmEngine:
         seeds: bool | None = None,
         progress: Progress = silent,
     ) -> None:
+        if max_loras < 0 or not 1 <= max_lora_rank <= RANKS[-1]:
+            raise ValueError(f"max_loras is {max_loras}, max_lora_rank {max_lora_rank}; ranks go from 1 to {RANKS[-1]}")
         self._source, self._revision, self._progress = model, revision, progress
         self._max_loras, self._max_rank = max_loras, max_lora_rank
         self._context, self._dtype = context, dtype
@@ -144,7 +146,7 @@ class VllmEngine:
         process = await self._running()
         adapter = self._adapter(request)
         ids = self._prompt(request, request.sampling.max_tokens)
-        from vllm import SamplingParams
+        from vllm.sampling_params import SamplingParams
 
         sampling = request.sampling
         params = SamplingParams(
@@ -186,15 +188,14 @@ class VllmEngine:
         asked = time.perf_counter()
         process = await self._running()
         adapter = self._adapter(request)
-        from vllm import SamplingParams
-        from vllm.sampling_params import StructuredOutputsParams
+        from vllm.sampling_params import SamplingParams, StructuredOutputsParams
 
         spelt = [self._chat.text_ids(o) for o in options]
         labels = [ids[0] for ids in spelt if len(ids) == 1]
         if likelihood := len(set(labels)) == len(options):
             params = SamplingParams(temperature=0.0, max_tokens=1, logprob_token_ids=labels)
         else:
-            longest = max(map(len, spelt)) + 1
+            longest = max(len(o.encode()) for o in options) + 1  # it may spell them byte by byte
             choice = StructuredOutputsParams(choice=list(options))
             params = SamplingParams(temperature=0.0, max_tokens=longest, structured_outputs=choice)
         ids = self._prompt(request, params.max_tokens)

@@ -67,16 +67,19 @@ def _wrong(path: Path, max_rank: int, base: Path) -> str | None:
     """Why vLLM cannot use the adapter in this folder, with the remedy; None if it can."""
     try:
         config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
-        rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
+        kind = config.get("peft_type", "LORA")
+        ranks = [config["r"], *(config.get("rank_pattern") or {}).values()] if kind == "LORA" else [0]
+        if any(type(r) is not int for r in ranks):
+            raise TypeError
     except OSError:
         return "there is no adapter_config.json in it. Give the folder that PEFT's save_pretrained wrote"
     except (ValueError, KeyError, TypeError, AttributeError):
         return "its adapter_config.json cannot be read as a LoRA configuration"
+    if kind != "LORA":
+        return f"it is of type {kind}; only LORA works here"
     if not (path / "adapter_model.safetensors").is_file():
         return "it has no adapter_model.safetensors; other formats may hold code and are not loaded"
-    if config.get("peft_type", "LORA") != "LORA":
-        return f"it is of type {config['peft_type']}; only LORA works here"
-    if type(rank) is not int or rank > max_rank:
+    if (rank := max(ranks)) > max_rank:
         return f"its rank is {rank}, above the engine's limit of {max_rank}. Build the engine with max_lora_rank={rank}"
     return _unsupported(config) or _misfit(path / "adapter_model.safetensors", base)
 

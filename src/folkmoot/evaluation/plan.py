@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from folkmoot.discussion import Discussion
-from folkmoot.documents import BadInput, line_of
+from folkmoot.documents import BadInput, did_you_mean, line_of
 from folkmoot.engines.pool import Pool, rehearsal
 from folkmoot.evaluation.suite import Suite, SystemDocument
 from folkmoot.evaluation.tasks import Item, Task, find_task, load_items
@@ -131,6 +131,8 @@ def make_plan(
         system = attempt(("systems", i), partial(_system, document, suite, stand_in))
         if system is not None:
             systems.append(system)
+    if not findings and suite.match is not None:
+        attempt(("match",), partial(_matched, suite, systems))
     if not findings:
         systems = [*_members(suite), *_baselines(suite, systems), *systems, *_monoliths(suite)]
         if not systems:
@@ -164,9 +166,19 @@ def _monoliths(suite: Suite) -> Iterator[System]:
         yield System(m.name, "monolith", find("majority_vote"), (m.name,))
 
 
+def _matched(suite: Suite, graphs: Sequence[System]) -> System | None:
+    """The system whose calls the baselines get."""
+    if suite.match is None:
+        return graphs[0] if graphs else None
+    named = {g.name: g for g in graphs}
+    if suite.match not in named:
+        raise BadInput(f"match: no system is called {suite.match!r}; {did_you_mean(suite.match, named)}")
+    return named[suite.match]
+
+
 def _baselines(suite: Suite, graphs: Sequence[System]) -> Iterator[System]:
     """Vote and self-consistency at the calls of the system that they are matched with (default: the first graph)."""
-    matched = next((g for g in graphs if g.name == suite.match), graphs[0] if graphs else None)
+    matched = _matched(suite, graphs)
     n = len(suite.team)
     calls = matched.protocol.most_calls(len(matched.team), matched.options) if matched else n
     calls -= calls % n if calls > n else 0

@@ -150,6 +150,4 @@ def _findings(suite: Suite) -> list[tuple[tuple[str | int, ...], str]]:
     found += [
         (("tasks", i), f"task {t[0]!r} stands here twice; remove one") for i, t in enumerate(tasks) if t in tasks[:i]
     ]
-    if suite.match is not None and suite.match not in names:
-        found.append((("match",), f"no system is called {suite.match!r}; {did_you_mean(suite.match, names)}"))
     return found

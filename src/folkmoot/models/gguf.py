@@ -70,7 +70,7 @@ def convert(source: Path, out: Path, progress: Progress = silent, name: str = ""
         source: The GGUF file.
         out: An existing folder; model.safetensors, config.json, generation_config.json, tokenizer.json and
             tokenizer_config.json are written into it.
-        progress: Told how many tensors are done.
+        progress: Told how many bytes are written.
         name: What to call the model in progress and complaints.
 
     Returns:
@@ -82,7 +82,7 @@ def convert(source: Path, out: Path, progress: Progress = silent, name: str = ""
     from gguf import GGUFReader
 
     name = name or source.name
-    progress(f"convert {name}", note="reading the file")
+    progress(f"read {name}")
     try:
         reader = GGUFReader(source, "r")
         fields: dict[str, Any] = reader.fields
@@ -229,12 +229,11 @@ def _write_safetensors(plan: list[_Tensor], path: Path, stage: str, progress: Pr
     text += b" " * (-len(text) % 8)
     with path.open("wb") as f, ThreadPoolExecutor(2) as pool:
         f.write(len(text).to_bytes(8, "little") + text)
-        for i, t in enumerate(plan):
-            progress(stage, i, len(plan))
+        for t in plan:
             for window in _windows(list(_pieces(t)), 8):  # not all at once: a slow disk must not fill the memory
                 for data in pool.map(partial(_bf16, t), window):
                     f.write(data)
-    progress(stage, len(plan), len(plan))
+                progress(stage, f.tell(), 8 + len(text) + at)
 
 
 def _pieces(t: _Tensor) -> Iterator[Any]:
