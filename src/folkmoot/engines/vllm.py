@@ -7,7 +7,6 @@ import itertools
 import math
 import threading
 import time
-import weakref
 from collections.abc import Sequence
 from functools import cached_property
 from importlib import metadata, util
@@ -263,8 +262,7 @@ class VllmEngine:
                 )
             if self._process is None:
                 began = time.monotonic()
-                self._process = Process(self._boot, repr(self))
-                weakref.finalize(self, self._process.stop, 0.0).atexit = False
+                self._process = Process(self._boot, self)
             process = self._process
         try:
             await process.up()

@@ -13,6 +13,7 @@ import multiprocessing.util  # its exit hook must be there before ours
 import os
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -50,11 +51,16 @@ class Process:
 
     Args:
         boot: Says how to start; called in the background, so it may take its time (a download).
-        name: For error lines.
+        owner: What it serves: when that is collected, the process ends. Its text begins error lines.
+
+    Attributes:
+        context: Tokens of prompt and reply that fit, once it is up.
     """
 
-    def __init__(self, boot: Callable[[], Boot], name: str) -> None:
-        self._name, self._boot = name, boot
+    context = 0
+
+    def __init__(self, boot: Callable[[], Boot], owner: object) -> None:
+        self._name, self._boot = str(owner), boot
         self._up: Future[None] = Future()
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -63,7 +69,9 @@ class Process:
         self._llm: Any = None
         self._others: set[int | None] = set()
         self._loaded: dict[int, asyncio.Future[Any]] = {}
-        # Run before multiprocessing's own hook, which would wait for the child forever.
+        weakref.finalize(owner, self.stop, 0.0).atexit = False
+        # Exit hooks run last in, first out: this one before that of multiprocessing, which would wait for the child
+        # forever, and that of weakref, with which vLLM kills the child.
         atexit.register(self.stop, 15.0)
         self._thread = threading.Thread(target=self._live, name="folkmoot-vllm", daemon=True)
         self._thread.start()
@@ -71,12 +79,8 @@ class Process:
     @property
     def died(self) -> bool:
         """Whether the child process ended by itself after it was up."""
-        return self._llm is not None and not self._stopping and bool(self._llm.errored)
-
-    @property
-    def context(self) -> int:
-        """Tokens of prompt and reply that fit, once it is up."""
-        return int(self._llm.model_config.max_model_len)
+        llm = self._llm
+        return llm is not None and not self._stopping and bool(llm.errored)
 
     async def up(self) -> None:
         """Wait until it is up. Being cancelled does not stop the start.
@@ -183,6 +187,7 @@ class Process:
             why = "the engine was closed meanwhile" if self._stopping else f"{_line(error)}. {_SEE_LOG}"
             self._up.set_exception(EngineError(f"{self._name}: vLLM did not start: {why}."))
         else:
+            self.context = int(self._llm.model_config.max_model_len)
             self._up.set_result(None)
             if not self._stopping:
                 self._loop.run_forever()
@@ -199,6 +204,7 @@ class Process:
             if self._llm is not None:
                 self._llm.shutdown()
         finally:
+            self._llm = None
             self._finish(asyncio.all_tasks(self._loop))
             self._loop.close()
 
