@@ -6,7 +6,6 @@ parsed with PyYAML's safe loader and checked by pydantic models that refuse unkn
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from folkmoot.documents import BadInput
-from folkmoot.evaluation.plan import engines, make_plan, samples
-from folkmoot.evaluation.suite import find_suite, read_suite, suite_names
 from folkmoot.engines.cache import Completions
 from folkmoot.engines.pool import Pool
+from folkmoot.evaluation.plan import engines, make_plan, samples
+from folkmoot.evaluation.suite import find_suite, read_suite, suite_names
 
 GOOD = """\
 name: mine

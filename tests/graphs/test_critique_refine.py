@@ -14,7 +14,7 @@ from folkmoot.participant import Participant
 
 NUMBER = AnswerType("number")
 QUESTION = "How many legs have two spiders?"
-CRITIC, AUTHOR, FINISHER = "Review this answer", "Reviews of your answer", "Give the best final answer"
+CRITIC, AUTHOR, FINISHER = "Review this answer", "Your answer so far", "Give the best final answer"
 
 
 def member(name: str, say: Callable[[str], Any] | Any, **engine: Any) -> Participant:
