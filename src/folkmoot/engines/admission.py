@@ -9,7 +9,7 @@ from folkmoot.engines.job import Job
 PATIENCE_S = 10.0
 """How old a batch may grow by newcomers while requests for another adapter wait."""
 
-PREFILL_TOKENS = 4096
+PREFILL_TOKENS = 1024
 """Prompt tokens that are computed in one go."""
 
 

@@ -11,7 +11,7 @@ from folkmoot.engines.transformers_memory import left_padded
 Prompts = Sequence[Sequence[int]]
 Options = Sequence[Sequence[Sequence[int]]]
 
-SCORED_TOKENS = 1024
+SCORED_TOKENS = 128
 """Option tokens whose probabilities over the whole vocabulary are in memory at once."""
 
 
