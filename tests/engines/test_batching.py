@@ -345,8 +345,8 @@ def test_admission_keeps_to_one_adapter_and_changes_in_the_end():
 def test_prompts_are_computed_in_groups_of_about_one_length():
     jobs = [job("x" * n) for n in (10, 500, 20, 480, 12)]
     assert [[j.tokens for j in group] for group in prefills(jobs)] == [[500, 480], [20, 12, 10]]
-    many = [job("x" * 1000) for _ in range(9)]
-    assert [len(g) for g in prefills(many)] == [PREFILL_TOKENS // 1000] * 2 + [1]
+    many = [job("x" * (PREFILL_TOKENS // 4)) for _ in range(9)]
+    assert [len(g) for g in prefills(many)] == [4, 4, 1]
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,7 @@ def test_every_adapter_has_a_number_of_its_own(tmp_path: Path, base: Path) -> No
 def test_the_environment_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLLM_LOGGING_LEVEL", "DEBUG")
     monkeypatch.setenv("LD_PRELOAD", "")
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     before = dict(os.environ)
     with vllm_process._environment({"VLLM_LOGGING_LEVEL": "ERROR", "GOMP_SPINCOUNT": "1"}):
         assert os.environ["VLLM_LOGGING_LEVEL"] == "DEBUG"  # the user's word counts
