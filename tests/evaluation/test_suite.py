@@ -7,7 +7,7 @@ import pytest
 from folkmoot.documents import BadInput
 from folkmoot.engines.cache import Completions
 from folkmoot.engines.pool import Pool
-from folkmoot.evaluation.plan import engines, make_plan, samples
+from folkmoot.evaluation.plan import engines, make_plan, phases, samples
 from folkmoot.evaluation.suite import find_suite, read_suite, suite_names
 
 GOOD = """\
@@ -178,3 +178,16 @@ def test_a_changed_suite_changes_the_keys_of_what_it_changes_and_no_others(tmp_p
     same = {system for (system, item), key in before.items() if after.get((system, item)) == key}
     assert set(stays) <= same
     assert same <= {*stays, "bo", "vote x4", "ana x4", "bo x4"} if stays else not same
+
+
+def test_models_that_no_system_shares_are_in_memory_one_after_the_other(tmp_path):
+    plan = plan_of(tmp_path, GOOD)
+    people = engines(plan, Pool(Completions(None), scripted=True))
+    todo = list(samples(plan, people))
+    team, monolith = phases(plan, people, todo)
+    assert {s.system for s in monolith} == {"big"}
+    assert sorted(s.key for s in team + monolith) == sorted(s.key for s in todo)
+
+    judged = plan_of(tmp_path, GOOD.replace("judge: bo", "judge: big"))
+    people = engines(judged, Pool(Completions(None), scripted=True))
+    assert len(phases(judged, people, list(samples(judged, people)))) == 1

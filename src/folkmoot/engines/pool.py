@@ -56,10 +56,14 @@ class Pool:
             self._engines[spec] = Cached(built, self._completions, self.meter)
         return self._engines[spec]
 
-    async def close(self) -> None:
-        """Close all engines."""
+    async def rest(self) -> None:
+        """Free what the engines hold; they load again if they are asked again."""
         for engine in self._engines.values():
             await engine.close()
+
+    async def close(self) -> None:
+        """Close all engines."""
+        await self.rest()
         self._engines.clear()
 
 

@@ -202,6 +202,23 @@ def engines(plan: Plan, pool: Pool) -> dict[str, Participant]:
     return participants([people[n] for n in wanted], pool, plan.suite.engine, plan.suite.sampling.sampling())
 
 
+def phases(plan: Plan, people: Mapping[str, Participant], pending: Sequence[Sample]) -> list[list[Sample]]:
+    """Samples in groups that have no engine in common, so that the models of one group are in memory at a time.
+
+    Members of a team share a phase; a monolith that judges nothing has its own. Within a phase the order stays.
+    """
+    manifests = plan.suite.people
+    groups: list[tuple[set[str], set[str]]] = []  # systems and the engines that they need
+    for s in plan.systems:
+        systems, needed = {s.name}, {people[n].engine.identity for n in s.voices(manifests)}
+        for group in [g for g in groups if g[1] & needed]:
+            groups.remove(group)
+            systems, needed = systems | group[0], needed | group[1]
+        groups.append((systems, needed))
+    parted = [[p for p in pending if p.system in systems] for systems, _ in groups]
+    return [part for part in parted if part]
+
+
 def samples(plan: Plan, people: Mapping[str, Participant]) -> Iterator[Sample]:
     """All samples of a plan, question by question, so that equal prompts of different systems meet in the cache.
 

@@ -18,7 +18,7 @@ from folkmoot.documents import BadInput, did_you_mean
 from folkmoot.engines.cache import Completions
 from folkmoot.engines.pool import Pool
 from folkmoot.evaluation.page import render_page
-from folkmoot.evaluation.plan import Plan, Sample, engines, make_plan, samples
+from folkmoot.evaluation.plan import Plan, Sample, engines, make_plan, phases, samples
 from folkmoot.evaluation.result import Result
 from folkmoot.evaluation.runner import run_samples
 from folkmoot.evaluation.store import RunStore
@@ -106,8 +106,21 @@ def _run(
     panels = {s.name: s.build(people, plan.suite.prompts).compile() for s in plan.systems}
 
     async def go() -> None:
+        done = 0
         try:
-            await run_samples(pending, panels, store, in_flight=plan.suite.in_flight, progress=line, meter=pool.meter)
+            for part in phases(plan, people, pending):
+                await run_samples(
+                    part,
+                    panels,
+                    store,
+                    in_flight=plan.suite.in_flight,
+                    progress=line,
+                    meter=pool.meter,
+                    before=done,
+                    total=len(pending),
+                )
+                done += len(part)
+                await pool.rest()
         finally:
             await pool.close()
 

@@ -25,6 +25,8 @@ async def run_samples(
     in_flight: int = 128,
     progress: Progress = silent,
     meter: Meter | None = None,
+    before: int = 0,
+    total: int | None = None,
 ) -> None:
     """Run samples and store each when it is finished. Cancelling keeps what is finished.
 
@@ -35,12 +37,14 @@ async def run_samples(
         in_flight: Most graph runs at once; the engines make their batches from what these ask.
         progress: Told after every sample, and twice a second in between.
         meter: Counts fresh tokens, for the speed shown.
+        before: Samples done in earlier calls of this run, for the progress shown.
+        total: Samples of all calls; these if left out.
 
     Raises:
         Missing: A prerequisite is not there: no sample could work, so the run stops.
     """
     queue = iter(samples)
-    done = 0
+    done, total = before, before + len(samples) if total is None else total
 
     async def work() -> None:
         nonlocal done
@@ -54,7 +58,7 @@ async def run_samples(
         while True:
             speed = meter_.tokens / max(time.monotonic() - began, 0.1)
             note = f"{speed:.0f} tokens/s  {meter_.calls} calls, {meter_.hits} from the cache"
-            progress("samples", done, len(samples), note)
+            progress("samples", done, total, note)
             await asyncio.sleep(0.5)
 
     reporter = asyncio.create_task(report())
@@ -65,7 +69,7 @@ async def run_samples(
         for task in (reporter, *workers):
             task.cancel()
         await asyncio.gather(reporter, *workers, return_exceptions=True)
-    progress("samples", done, len(samples))
+    progress("samples", done, total)
 
 
 async def run_one(sample: Sample, panel: Any) -> Result:
