@@ -44,7 +44,8 @@ def test_two_adapters_and_an_endpoint_debate(folder: Path, smol: Path, vllm_serv
 def test_without_the_endpoint_the_others_decide(folder: Path, smol: Path) -> None:
     run("make_adapters.py", folder)
     said = run("panel.py", folder, OTHER_URL="http://127.0.0.1:9/v1")
-    assert said.count("error='") == said.count("speaker='cy'")
+    assert said.count("speaker='cy'") >= 1
+    assert said.count("error=None") == said.count("speaker='") - said.count("speaker='cy'")
     assert "127.0.0.1:9" in said
     assert "speaker='ana'" in said
 

@@ -181,14 +181,20 @@ def test_a_crash_fails_what_is_in_flight_and_the_engine_goes_on():
     batcher.stop()
 
 
-def test_numbers_that_are_none_fail_their_row_only():
+def test_a_row_without_numbers_fails_alone_and_leaves_nothing_behind():
     class Sick(Counting):
         def step(self, last, draws):
             return [-1 if i >= ord("p") else i + 1 for i in last]
 
-    done = run(Sick(), [job("a", 3), job("q", 3)])
+        def clear(self):
+            self.log.append(("clear", self.rows))
+            super().clear()
+
+    decoder = Sick()
+    done = run(decoder, [job("a", 3), job("q", 3)])
     assert done[0].text == "bcd"
     assert "not a number" in str(done[1])
+    assert ("clear", 1) in decoder.log, "what is no number must not stay in memory"
 
 
 def test_one_batch_has_one_adapter():

@@ -25,6 +25,9 @@ _LOG = logging.getLogger(__name__)
 SLICE_S = 0.3
 """How long an engine keeps a device to itself while another one waits for it."""
 
+IDLE_S = 2.0
+"""How long an idle engine keeps the memory of its last batch; rounds of a graph follow each other quickly."""
+
 COMPANY_S = 0.004
 """How long an idle engine waits for companions of a request; requests of a graph come in bursts."""
 
@@ -149,16 +152,21 @@ class Batcher:
 
     def _wait(self, decoder: Decoder) -> bool:
         """Sleep until there is work; False if there will be none."""
+        if not self._rows and not self._comes(IDLE_S):
+            decoder.clear()
+            self._limit = self._max
+            self._comes(None)
         with self._news:
-            if not self._rows and not self._waiting:
-                decoder.clear()
-                self._limit = self._max
-                self._news.wait_for(lambda: self._ended or self._waiting)
             seen = 0
             while not self._rows and not self._ended and seen < len(self._waiting) < self._limit:
                 seen = len(self._waiting)
                 self._news.wait(COMPANY_S)
             return not self._ended
+
+    def _comes(self, patience: float | None) -> bool:
+        """Wait for a request or the end; False if there was neither."""
+        with self._news:
+            return self._news.wait_for(lambda: self._ended or bool(self._waiting), patience)
 
     def _round(self, decoder: Decoder) -> None:
         """Let rows leave and join, then one token for everybody."""
@@ -207,6 +215,7 @@ class Batcher:
     def _push(self, decoder: Decoder, jobs: Sequence[Job], tokens: Sequence[int]) -> None:
         """Hand out the new tokens; rows that end by them leave."""
         over: set[int] = set()
+        sick = False
         for job, token in zip(jobs, tokens, strict=True):
             if token < 0:
                 job.fail(
@@ -215,9 +224,12 @@ class Batcher:
                     )
                 )
                 over.add(id(job))
+                sick = True
             elif job.push(token):
                 over.add(id(job))
         self._leave(decoder, [i for i, job in enumerate(self._rows) if id(job) in over])
+        if sick:  # what is not a number stays in the memory that the rows share, and spreads
+            self._restart(decoder, [*self._rows, *self._hand])
 
     def _leave(self, decoder: Decoder, gone: list[int]) -> None:
         if not gone:
@@ -230,13 +242,11 @@ class Batcher:
         """After a failed step nothing is known of the rows: begin them again in smaller batches, or fail them."""
         _LOG.debug("%s: a step failed", self._name, exc_info=error)
         held = [*self._rows, *self._hand]
-        self._rows, self._hand = [], []
-        decoder.clear()
         if isinstance(error, MemoryError) and len(held) > 1:
             self._limit = max(1, len(held) // 2)
-            with self._news:
-                self._waiting.extendleft(sorted(held, key=lambda j: j.queued, reverse=True))
+            self._restart(decoder, held)
             return
+        self._restart(decoder, [])
         for job in held:
             if isinstance(error, EngineError):
                 job.fail(type(error)(*error.args))
@@ -252,6 +262,13 @@ class Batcher:
                 job.fail(
                     EngineError(f"{self._name}: a step failed ({why}); this request is lost, later ones are served")
                 )
+
+    def _restart(self, decoder: Decoder, held: Sequence[Job]) -> None:
+        """Empty the decoder; these jobs are the next in the queue and go on where they were."""
+        self._rows, self._hand = [], []
+        decoder.clear()
+        with self._news:
+            self._waiting.extendleft(sorted(held, key=lambda j: j.queued, reverse=True))
 
 
 def _draws(jobs: Sequence[Job]) -> list[Draw]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import os
 from collections.abc import Iterator, Sequence
@@ -116,7 +117,7 @@ class Decoder:
         self.turnstile = turnstile(device)
         self._slots = _slots_work(model, self._pad)
         self._memory = self._fresh()
-        self.room = _room(config, device, model.dtype.itemsize)
+        self.room = _room(config, device, model)
 
     @property
     def joins(self) -> bool:
@@ -195,30 +196,35 @@ def _slots_work(model: Any, pad: int) -> bool:
     return bool(torch.nn.functional.cosine_similarity(ours[1], own, dim=0) > 0.99)
 
 
-def _room(config: Any, device: str, size: int) -> int:
-    """Tokens whose keys and values may be held: a quarter of the free memory, on a GPU most of it."""
+def _room(config: Any, device: str, model: Any) -> int:
+    """Tokens whose keys and values may be held."""
     all_heads = getattr(config, "num_attention_heads", None) or 1  # 1: a model without attention
     heads = getattr(config, "num_key_value_heads", None) or all_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // all_heads
-    return max(1, int(free_memory(device) // (2 * config.num_hidden_layers * heads * width * size)))
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    token = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize
+    return max(1, int(memory_to_use(device, weights) // token))
 
 
-def free_memory(device: str) -> int:
-    """Bytes that keys and values may take."""
+def memory_to_use(device: str, weights: int) -> int:
+    """Bytes that keys and values may take: of a GPU most, of a computer little, because other models live there too.
+
+    Args:
+        device: Where they are.
+        weights: Bytes of the model. On a CPU they count as free memory: they are files that the system keeps at hand.
+    """
     import torch
 
     if device.startswith("cuda"):
         return int(torch.cuda.mem_get_info(device)[0] * 0.8)
     free = 4 << 30
-    with contextlib.suppress(
-        OSError, ValueError, StopIteration
-    ):  # not Linux, or not in a container: what is known so far
+    with contextlib.suppress(OSError, ValueError, StopIteration):  # not Linux, or no limit: what is known so far
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
         group = Path("/sys/fs/cgroup")
         limit = int((group / "memory.max").read_text(encoding="ascii"))  # the word "max" where there is none
         free = min(free, limit - int((group / "memory.current").read_text(encoding="ascii")))
-    return max(free // 4, 256 << 20)
+    return max((free - weights) // 8, 256 << 20)
 
 
 def _cores() -> int:
@@ -227,11 +233,14 @@ def _cores() -> int:
 
 
 def _release(device: str) -> None:
-    """Give memory that is not in use back to the device."""
+    """Give memory that is not in use back."""
     if device.startswith("cuda"):
         import torch
 
         torch.cuda.empty_cache()
+        return
+    with contextlib.suppress(OSError, AttributeError):  # only GNU's allocator keeps so much, and can be asked
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @contextlib.contextmanager
