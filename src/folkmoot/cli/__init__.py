@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 
 
 def main() -> None:
@@ -15,6 +17,7 @@ def main() -> None:
     from folkmoot.complaint import BadInput
     from folkmoot.engines.contract import EngineError, Missing
 
+    signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         app()
     except BadInput as e:
@@ -27,6 +30,11 @@ def main() -> None:
         sys.stderr.write("\ninterrupted\n")
         sys.stderr.flush()
         os._exit(130)  # engine threads may be inside a model; nothing is left to save here
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    """Being asked to end is an interruption: what is finished is kept, and engines end their processes."""
+    raise KeyboardInterrupt
 
 
 def _stop(error: Exception, code: int) -> None:

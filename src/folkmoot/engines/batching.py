@@ -142,6 +142,7 @@ class Batcher:
             with self._news:
                 self._ended = True
                 left = [*self._rows, *self._hand, *self._waiting]
+                self._rows, self._hand, self._waiting = [], [], deque()
             for job in left:
                 job.fail(self._closed())
             if decoder is not None:

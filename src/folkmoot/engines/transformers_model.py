@@ -44,7 +44,8 @@ def placed(device: str | None, dtype: str) -> tuple[str, str]:
         if where.startswith("cuda"):
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
-            fast = where == "cpu" and any(has and "bf16" in name for name, has in torch.cpu.get_capabilities().items())
+            able = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
+            fast = where == "cpu" and any(has and "bf16" in name for name, has in able.items())
         return where, "bfloat16" if fast else "float32"
     if dtype not in ("bfloat16", "float16", "float32"):
         raise EngineError(f"dtype {dtype!r} is not known; use auto, bfloat16, float16 or float32")
