@@ -58,6 +58,10 @@ class Participant:
 
     def __post_init__(self) -> None:
         check_name(self.name)
+        if not hasattr(type(self.engine), "complete"):  # not isinstance: that would look at identity, which may load
+            raise BadInput(
+                f"participant {self.name!r}: {self.engine!r} is no engine; give one, such as TransformersEngine('org/name')"
+            )
         if self.adapter is not None and not self.engine.capabilities.adapters:
             raise BadInput(
                 f"participant {self.name!r}: its engine has no adapters, so {self.adapter!r} cannot be applied; "
@@ -152,6 +156,8 @@ def check_team(team: Sequence[Participant], graph: str, least: int) -> None:
     Raises:
         BadInput: Too few members, or two with one name.
     """
+    if strangers := [p for p in team if not isinstance(p, Participant)]:
+        raise BadInput(f"{graph}: {strangers[0]!r} is no Participant; a team is a list of them")
     if len(team) < least:
         raise BadInput(f"{graph} needs a team of at least {least}, got {len(team)}: add members")
     names = [p.name for p in team]

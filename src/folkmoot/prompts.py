@@ -77,17 +77,20 @@ def _compiled(path: Path, changed_ns: int, size: int) -> Template:
 
 
 def check_template(name: str, folder: str | None = None) -> None:
-    """Render a template with sample values.
+    """Render a template with sample values: for one peer, for two and for many.
 
     Raises:
         BadInput: It does not render, or leaves out the question; with file and line.
     """
     found = template(name, folder)
-    try:
-        text = found.render(**SAMPLE)
-    except Exception as e:  # Jinja passes on whatever its expressions raise
-        raise BadInput(f"{found.filename}:{_line(e, found)}: template does not render: {e}") from None
-    if str(SAMPLE["question"]) not in text:
+    texts = []
+    for n in (2, 1, 5):
+        peers = [fence("Answer: 12", f"Answer {i + 1}") for i in range(n)]
+        try:
+            texts.append(found.render(**{**SAMPLE, "peers": peers, "labels": [chr(65 + i) for i in range(n)]}))
+        except Exception as e:  # Jinja passes on whatever its expressions raise
+            raise BadInput(f"{found.filename}:{_line(e, found)}: template does not render: {e}") from None
+    if not all(str(SAMPLE["question"]) in text for text in texts):
         raise BadInput(f"{found.filename}:1: the template never shows the question: add {{{{ question }}}}")
 
 

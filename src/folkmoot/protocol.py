@@ -10,7 +10,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
+
+from langgraph.graph import StateGraph
 
 from folkmoot.documents import BadInput, did_you_mean
 from folkmoot.nodes import Panel
@@ -87,12 +89,36 @@ class Protocol:
                         f"graph {self.name!r}: {key}: nobody is called {value!r}; {did_you_mean(value, people)}"
                     )
                 settings[key] = people[value]
+            elif key in self.roles and not isinstance(value, Participant):
+                raise BadInput(f"graph {self.name!r}: {key}={value!r}: give the name of a participant")
+            elif key not in self.roles:
+                self._check(key, value)
         if prompts is not None and "prompts" in self.options:
             settings.setdefault("prompts", prompts)
         try:
-            return self.build(team, **settings)
-        except (TypeError, AttributeError) as e:  # an option of the wrong type
-            raise BadInput(f"graph {self.name!r} cannot be built from {dict(options)}: {e}") from None
+            panel = self.build(team, **settings)
+        except BadInput:
+            raise
+        except Exception as e:  # a user's own graph may raise anything
+            raise BadInput(f"graph {self.name!r} cannot be built: {type(e).__name__}: {e}") from None
+        if not isinstance(panel, StateGraph):
+            raise BadInput(f"graph {self.name!r}: the function must return an uncompiled StateGraph")
+        return panel
+
+    def _check(self, key: str, value: Any) -> None:
+        """Refuse a value that is not of the option's type."""
+        from pydantic import TypeAdapter, ValidationError
+        from pydantic.errors import PydanticUserError
+
+        try:
+            wanted = get_type_hints(inspect.unwrap(self.build))[key]
+            TypeAdapter(wanted).validate_python(value, strict=True)
+        except ValidationError as e:
+            said = e.errors(include_url=False)[0]["msg"]
+            said = said[0].lower() + said[1:]
+            raise BadInput(f"graph {self.name!r}: {key}={value!r}: {said}") from None
+        except (NameError, KeyError, PydanticUserError):
+            return  # a user's own annotation that cannot be looked up says nothing
 
 
 def protocol(
@@ -103,8 +129,9 @@ def protocol(
     def declare(build: Build) -> Build:
         @functools.wraps(build)
         def checked(team: Sequence[Participant], *args: Any, **options: Any) -> Panel:
-            check_team(team, build.__name__, least)
-            return build(tuple(team), *args, **options)
+            members = (team,) if isinstance(team, Participant) else tuple(team)
+            check_team(members, build.__name__, least)
+            return build(members, *args, **options)
 
         checked.protocol = Protocol(build.__name__, checked, tuple(papers), tuple(templates), least, calls)  # type: ignore[attr-defined]
         return checked  # type: ignore[return-value]  # same signature, checked team

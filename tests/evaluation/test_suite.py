@@ -61,6 +61,12 @@ def test_baselines_are_added_at_the_calls_of_the_matched_system(tmp_path):
         (("with: {judge: bo}", "with: {judge: cy}"), 13, "nobody is called 'cy'"),
         (("with: {judge: bo}", "with: {juge: bo}"), 13, "did you mean 'judge'"),
         (("with: {judge: bo}", "with: {orders: sideways}"), 13, "use 'both' or 'shuffled'"),
+        (("with: {judge: bo}", "with: {judge: 5}"), 13, "give the name of a participant"),
+        (("with: {judge: bo}", "with: {judge: [bo]}"), 13, "give the name of a participant"),
+        (("with: {judge: bo}", "with: {prompts: ./here}"), 13, "set it at the top"),
+        (("  - debate", "  - {graph: debate, with: {rounds: 1.5}}"), 12, "rounds=1.5"),
+        (("  - debate", "  - {graph: debate, with: {rounds: true}}"), 12, "rounds=True"),
+        (("  - debate", "  - {graph: debate, with: {sees: 3}}"), 12, "sees=3"),
         (("  - {name: bo, model: small-b}\n", ""), 11, "needs a team of at least 2"),
         (("name: bo,", "name: ana,"), 8, "two participants are called 'ana'"),
         (("seed: 3", "sead: 3"), 2, "did you mean 'seed'"),
@@ -191,3 +197,14 @@ def test_models_that_no_system_shares_are_in_memory_one_after_the_other(tmp_path
     judged = plan_of(tmp_path, GOOD.replace("judge: bo", "judge: big"))
     people = engines(judged, Pool(Completions(None), scripted=True))
     assert len(phases(judged, people, list(samples(judged, people)))) == 1
+
+
+def test_models_and_adapters_are_looked_up_before_a_real_run(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD.replace("model: large", "model: ./nowhere"), encoding="utf-8")
+    suite, lines = read_suite(path)
+    with pytest.raises(BadInput) as e:
+        make_plan(suite, lines, path, check_models=True)
+    assert "mine.yaml:7: unknown model 'small-a'" in str(e.value)
+    assert "mine.yaml:10: " in str(e.value)
+    assert "no such folder" in str(e.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -18,8 +19,16 @@ def main() -> None:
     from folkmoot.engines.contract import EngineError, Missing
 
     signal.signal(signal.SIGTERM, _as_interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter still shows the rest
     try:
         app()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(0)  # the reader (head, less) has had enough
+    except OSError as e:
+        _stop(e, 4)
     except BadInput as e:
         _stop(e, 2)
     except Missing as e:

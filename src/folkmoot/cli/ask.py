@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +38,7 @@ def ask(
     from folkmoot.answers import AnswerType
     from folkmoot.documents import BadInput, did_you_mean
     from folkmoot.engines.contract import Sampling
+    from folkmoot.prompts import check_template
     from folkmoot.protocol import find
 
     if not question.strip():
@@ -54,6 +56,8 @@ def ask(
     protocol = find(graph)
     options = settings(set_ or [])
     manifests = _manifests(team, member)
+    for template in protocol.templates:
+        check_template(template, str(prompts) if prompts else None)
     state: dict[str, Any] = {"question": question, "answer_type": kind, "seed": 0}
     code = asyncio.run(
         _discuss(protocol, options, manifests, engine, Sampling(temperature, 1.0, max_tokens), prompts, state, scripted)
@@ -76,7 +80,12 @@ def settings(pairs: list[str]) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise BadInput(f"--set {pair}: write it as name=value")
-        found[name] = yaml.safe_load(value)
+        if name in found:
+            raise BadInput(f"--set {name} is given twice")
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise BadInput(f"--set {pair}: the value cannot be read; put text with odd characters in quotes") from None
     return found
 
 
@@ -89,9 +98,20 @@ def _manifests(team: Path | None, members: list[str] | None) -> list[Any]:
     if team:
         return list(read_team(team))
     models = members or list(DEFAULT_MEMBERS)
-    names = [Path(m).name.split("-")[0] for m in models]
+    if not all(m.strip() for m in models):
+        raise BadInput("--member '': name a model; see 'folkmoot model list'")
+    names = [_short(m) for m in models]
     unique = [n if names.count(n) == 1 else f"{n}-{i}" for i, n in enumerate(names, 1)]
     return [Manifest(name=n, model=m) for n, m in zip(unique, models, strict=True)]
+
+
+def _short(model: str) -> str:
+    """A member's name from its model: the first part of the last part, in letters that a name may have."""
+    from folkmoot.participant import RESERVED
+
+    last = Path(model.partition("@")[0]).name.split("-")[0]
+    name = re.sub(r"[^A-Za-z0-9._]+", "-", last).strip("-._")[:48]
+    return name if name and name not in RESERVED else f"member-{name}".strip("-")
 
 
 async def _discuss(

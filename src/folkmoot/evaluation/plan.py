@@ -17,6 +17,7 @@ from folkmoot.engines.pool import Pool, rehearsal
 from folkmoot.evaluation.suite import Suite, SystemDocument
 from folkmoot.evaluation.tasks import Item, Task, find_task, load_items
 from folkmoot.manifest import Manifest, participants
+from folkmoot.models import check_source
 from folkmoot.participant import Participant, derive
 from folkmoot.prompts import check_template, fingerprint
 from folkmoot.protocol import Protocol, find
@@ -91,6 +92,7 @@ def make_plan(
     *,
     data_dir: Path | None = None,
     limit: int | None = None,
+    check_models: bool = False,
 ) -> Plan:
     """Check a suite against what there is: tasks and their data, graphs and their options, templates, team sizes.
 
@@ -100,6 +102,7 @@ def make_plan(
         path: The suite file.
         data_dir: Folder with data sets of the user.
         limit: Overrides every limit of the suite.
+        check_models: Check that the models are known and the adapters are there, too (not for rehearsals).
 
     Raises:
         BadInput: One line per finding, each with file, line and remedy.
@@ -125,6 +128,10 @@ def make_plan(
                 findings.append(f"{path}:{line_of(dict(lines), ('tasks', i))}: task {use.name!r} has no items")
             tasks.append((task, tuple(items)))
 
+    if check_models:
+        for group in ("team", "guests", "monoliths"):
+            for i, m in enumerate(getattr(suite, group)):
+                attempt((group, i, "model"), partial(_check_model, m, suite.engine))
     stand_in = {n: Participant(n, rehearsal(n)) for n in suite.people}
     systems = []
     for i, document in enumerate(suite.systems):
@@ -147,8 +154,17 @@ def make_plan(
     return Plan(suite, tuple(systems), tuple(tasks))
 
 
+def _check_model(m: Manifest, engine: str) -> None:
+    if (m.engine or engine) in ("transformers", "vllm"):
+        check_source(m.model)
+        if m.adapter and not Path(m.adapter).is_dir():
+            raise BadInput(f"adapter {m.adapter!r}: no such folder")
+
+
 def _system(document: SystemDocument, suite: Suite, stand_in: Mapping[str, Participant]) -> System:
     found = find(document.graph)
+    if "prompts" in document.options:
+        raise BadInput("'prompts' holds for a whole suite: set it at the top, not under 'with'")
     team = document.team or tuple(m.name for m in suite.team)
     system = System(document.name, "graph", found, team, document.options)
     system.build(stand_in, suite.prompts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import shlex
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -30,6 +31,8 @@ from folkmoot.paths import cache_dir
 from folkmoot.progress import Line, duration
 from folkmoot.visible import visible
 
+REHEARSAL = "A rehearsal: the replies are made up, no model was run. The figures mean nothing."
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
@@ -53,13 +56,15 @@ def execute(name: str, options: RunOptions, *, check_only: bool = False) -> int:
         BadInput: The suite is wrong; nothing was loaded.
         Missing: A prerequisite is not there.
     """
+    if options.out is not None and options.out == Path():
+        raise BadInput("--out '': name a folder")
     path = find_suite(name)
     suite, lines = read_suite(path)
     if options.engine is not None:
         if options.engine not in ("transformers", "vllm"):
             raise BadInput(f"--engine {options.engine}: {did_you_mean(options.engine, ['transformers', 'vllm'])}")
         suite = suite.model_copy(update={"engine": options.engine})
-    plan = make_plan(suite, lines, path, data_dir=options.data, limit=options.limit)
+    plan = make_plan(suite, lines, path, data_dir=options.data, limit=options.limit, check_models=not options.scripted)
     if check_only:
         print(describe(plan))
         return 0
@@ -74,8 +79,10 @@ def execute(name: str, options: RunOptions, *, check_only: bool = False) -> int:
             todo = list(samples(plan, people))
             interrupted = _run(plan, todo, people, store, pool, line)
             line.close()
-            summary, results = _report(plan, todo, store, people, path, options)
+            summary, results = _report(plan, todo, store, people, name, options)
             print(render_text(summary, _width()))
+            if options.scripted:
+                print(f"\n{REHEARSAL}")
             print(f"\n{_closing(store.folder, results, pool, time.monotonic() - began)}")
     finally:
         line.close()
@@ -132,14 +139,14 @@ def _run(
 
 
 def _report(
-    plan: Plan, todo: list[Sample], store: RunStore, people: dict[str, Participant], path: Path, options: RunOptions
+    plan: Plan, todo: list[Sample], store: RunStore, people: dict[str, Participant], name: str, options: RunOptions
 ) -> tuple[Summary, list[Result]]:
     results = store.results([s.key for s in todo])
     meta: dict[str, Any] = {
         "title": plan.suite.name,
         "about": plan.suite.about.strip(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": _command(path, options),
+        "command": _command(name, options),
         "suite": plan.suite.model_dump(mode="json", by_alias=True),
         "seed": plan.suite.seed,
         "draws": plan.suite.draws,
@@ -157,8 +164,8 @@ def _report(
     }
     summary = _summarise(results, meta)
     store.write_json("manifest.json", meta | {"keys": [s.key for s in todo]})
-    store.write_json("table.json", to_json(summary))
-    store.write_text("table.md", render_markdown(summary))
+    store.write_json("table.json", to_json(summary) | {"scripted": options.scripted})
+    store.write_text("table.md", (f"{REHEARSAL}\n\n" if options.scripted else "") + render_markdown(summary))
     store.write_text("report.html", render_page(summary, results, meta))
     return summary, results
 
@@ -178,17 +185,18 @@ def describe(plan: Plan) -> str:
     return f"{questions} questions x {len(plan.systems)} systems, at most {plan.most_calls()} calls"
 
 
-def _command(path: Path, options: RunOptions) -> str:
-    words = ["folkmoot eval run", path.name]
-    if options.limit:
-        words.append(f"--limit {options.limit}")
-    if options.engine:
-        words.append(f"--engine {options.engine}")
-    if options.data:
-        words.append("--data DIR")
-    if options.scripted:
-        words.append("--scripted")
-    return " ".join(words)
+def _command(name: str, options: RunOptions) -> str:
+    words = ["folkmoot", "eval", "run", name]
+    for flag, value in (
+        ("--limit", options.limit),
+        ("--engine", options.engine),
+        ("--data", options.data),
+        ("--out", options.out),
+    ):
+        words += [flag, str(value)] if value is not None else []
+    words += ["--scripted"] if options.scripted else []
+    words += [] if options.cache else ["--no-cache"]
+    return shlex.join(words)
 
 
 def _versions() -> dict[str, str]:
@@ -219,10 +227,10 @@ def load_run(folder: Path) -> tuple[Summary, list[Result], dict[str, Any]]:
     with RunStore(folder, write=False) as store:
         try:
             meta = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            results = store.results(meta["keys"])
+            return _summarise(results, meta), results, meta
+        except (OSError, ValueError, KeyError, TypeError):
             raise BadInput(f"{folder}: the run has no report yet; run 'folkmoot eval run' again to finish it") from None
-        results = store.results(meta["keys"])
-    return _summarise(results, meta), results, meta
 
 
 def _summarise(results: list[Result], meta: dict[str, Any]) -> Summary:
@@ -262,13 +270,16 @@ def show_item(folder: Path, item: str) -> None:
     found = [r for r in results if r.item == item]
     if not found:
         raise BadInput(f"{folder}: no question {item!r}; {did_you_mean(item, {r.item for r in results})}")
-    print(f"{found[0].question}\n\ngold: {' | '.join(found[0].gold)}")
+    task = None
     for r in found:
-        print(f"\n== {r.system}: {r.answer or r.outcome} (score {r.score:g})")
+        if r.task != task:  # two tasks may number their questions alike
+            task = r.task
+            print(visible(f"[{task}] {r.question}\n\ngold: {' | '.join(r.gold)}"))
+        print(visible(f"\n== {r.system}: {r.answer or r.outcome} (score {r.score:g})"))
         for t in r.turns:
             print(show_turn(t))
         if r.decision:
-            print(f"-> {r.decision.answer or 'no answer'} by {r.decision.by}: {r.decision.why}")
+            print(visible(f"-> {r.decision.answer or 'no answer'} by {r.decision.by}: {r.decision.why}"))
 
 
 def show_turn(t: Turn) -> str:

@@ -40,11 +40,21 @@ class RunStore:
         self._lock: FileLock | None = None
         if not write and not file.is_file():
             raise BadInput(f"{folder}: no run here (no results.sqlite); give the folder that 'eval run' printed")
+        if not write:
+            try:
+                self._db = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+                self._db.execute("SELECT count(*) FROM results").fetchone()
+            except sqlite3.Error:
+                try:  # a folder that may not be written: then nobody is writing there, and the log need not be kept
+                    self._db = sqlite3.connect(f"{file.absolute().as_uri()}?immutable=1", uri=True)
+                    self._db.execute("SELECT count(*) FROM results").fetchone()
+                except sqlite3.Error as e:
+                    raise BadInput(f"{file}: not a run that can be read: {e}") from None
+            return
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if write:
-                self._lock = FileLock(folder / "writing.lock", timeout=0)
-                self._lock.acquire()
+            self._lock = FileLock(folder / "writing.lock", timeout=0)
+            self._lock.acquire()
             self._db = sqlite3.connect(file, isolation_level=None, timeout=30, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")

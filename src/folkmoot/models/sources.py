@@ -69,11 +69,27 @@ def resolve(
         return _obtain(name, entry.hub.id, revision, entry, progress, thorough)
     if source.startswith((".", "/", "~")) or (source and Path(source).is_dir()):
         return _local(Path(source), revision, progress)
-    if _HUB_ID.fullmatch(name):
-        return _obtain(name, name, revision, None, progress, thorough)
-    raise BadInput(
-        f"unknown model {source!r}: {did_you_mean(name, known())}; a hub id looks like org/name, a folder like ./folder"
-    )
+    check_source(source)
+    return _obtain(name, name, revision, None, progress, thorough)
+
+
+def check_source(source: str) -> None:
+    """Refuse what names no model, without fetching anything.
+
+    Raises:
+        BadInput: Neither a name of the catalogue, nor a folder that is there, nor in the form of a hub id.
+    """
+    name = source.partition("@")[0]
+    if name in known():
+        return
+    if source.startswith((".", "/", "~")):
+        if not Path(source).expanduser().is_dir():
+            raise BadInput(f"model {source!r}: no such folder")
+    elif not Path(source).is_dir() and not _HUB_ID.fullmatch(name):
+        raise BadInput(
+            f"unknown model {source!r}: {did_you_mean(name, known())}; a hub id looks like org/name, "
+            "a folder like ./folder"
+        )
 
 
 def ready(name: str) -> LocalModel | None:
