@@ -1,5 +1,6 @@
 """Whole commands: `folkmoot eval`, as a user types them."""
 
+import contextlib
 import json
 import os
 import signal
@@ -122,9 +123,11 @@ def test_interrupting_keeps_what_is_finished_and_says_how_to_go_on(suite, tmp_pa
     env = {**os.environ, "FOLKMOOT_CACHE": str(tmp_path / "cache")}
     run = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     file = tmp_path / "out" / "results.sqlite"
-    while run.poll() is None and not (file.exists() and file.stat().st_size > 0):
+    while run.poll() is None:
+        with contextlib.suppress(sqlite3.OperationalError):  # the table is not there yet
+            if file.exists() and rows(tmp_path / "out"):
+                break
         time.sleep(0.005)
-    time.sleep(0.05)
     run.send_signal(signal.SIGINT)
     _, err = run.communicate(timeout=60)
     assert run.returncode == 130, err

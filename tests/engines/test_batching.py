@@ -403,8 +403,10 @@ def test_a_reply_ends_before_the_first_stop_string_and_inside_no_character():
 def test_draws_repeat_with_the_seed_and_differ_without():
     def lucks(seed):
         j = job(sampling={"temperature": 1.0, "seed": seed})
-        return [j.draw().luck for _ in range(4)]
+        return [(j.draw().luck, j.push(65))[0] for _ in range(3)]
 
     assert lucks(7) == lucks(7)
-    assert len({tuple(lucks(s)) for s in (7, -7, 8, None, None)}) == 5
+    assert len({luck for seed in (7, -7, 8, None, None) for luck in lucks(seed)}) == 15
     assert job(sampling={"seed": 7}).draw() == (0.0, 1.0, 0.0)
+    again = job(sampling={"temperature": 1.0, "seed": 7})
+    assert again.draw() == again.draw(), "a step that failed and is repeated"
