@@ -95,7 +95,7 @@ def vllm_server(smol: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def _need_vllm() -> None:
     if importlib.util.find_spec("vllm") is None:
-        pytest.skip("vLLM is not installed; make setup does it")
+        pytest.skip("vLLM is not installed; make test does it")
 
 
 def _healthy(port: int) -> bool:

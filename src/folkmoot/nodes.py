@@ -20,7 +20,7 @@ from folkmoot.answers.choice import MOST
 from folkmoot.discussion import Ask, Decision, Discussion, Turn, answer_type, last_answers, rounds
 from folkmoot.documents import BadInput
 from folkmoot.door import through
-from folkmoot.engines.contract import Completion, EngineError, Message, Missing, PromptTooLong
+from folkmoot.engines.contract import Choice, Completion, EngineError, Message, Missing, PromptTooLong
 from folkmoot.participant import Participant
 from folkmoot.prompts import lettered, render
 from folkmoot.views import Say, spoken
@@ -144,7 +144,7 @@ def describe(e: Exception) -> str:
     return text if isinstance(e, EngineError) else f"{type(e).__name__}: {text}"
 
 
-def _cost(reply: Completion) -> dict[str, Any]:
+def _cost(reply: Completion | Choice) -> dict[str, Any]:
     return {
         "prompt_tokens": reply.prompt_tokens,
         "cached_tokens": reply.cached_tokens,
@@ -241,10 +241,5 @@ async def _pick(by: Participant, d: Discussion, shown: Sequence[Turn], draw: int
         text=f"{odds} ({c.method})",
         answer=labels.labels[best],
         finish="stop",
-        prompt_tokens=c.prompt_tokens,
-        cached_tokens=c.cached_tokens,
-        completion_tokens=c.completion_tokens,
-        queue_s=c.queue_s,
-        service_s=c.service_s,
-        hit=c.hit,
+        **_cost(c),
     )
