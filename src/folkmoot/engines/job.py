@@ -55,13 +55,9 @@ class Job:
     queued: float = field(default_factory=time.perf_counter)
     ids: list[int] = field(default_factory=list)
     _begun: float | None = None
-    _luck: random.Random = field(init=False)
     _watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
-        seed = self.sampling.seed
-        # As text: Random takes 3 and -3 for the same seed.
-        self._luck = random.Random(None if seed is None else str(seed))  # noqa: S311 - sampling, no secrets
         self._watch = Watch(self.sampling.stop, self.decode)
 
     @property
@@ -102,7 +98,11 @@ class Job:
     def draw(self) -> Draw:
         """How to pick the next token."""
         s = self.sampling
-        return Draw(s.temperature, s.top_p, self._luck.random() if s.temperature > 0 else 0.0)
+        if s.temperature == 0:
+            return Draw(0.0, s.top_p, 0.0)
+        # Of seed and place alone, so that a row that had to begin again draws the same.
+        luck = random.random() if s.seed is None else random.Random(f"{s.seed} {len(self.ids)}").random()  # noqa: S311
+        return Draw(s.temperature, s.top_p, luck)
 
     def push(self, token: int) -> bool:
         """Take the next token; True if that was the last one."""

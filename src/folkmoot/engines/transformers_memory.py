@@ -52,7 +52,8 @@ def memory(model: Any, pad: int) -> Memory:
         if type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer):
             return Padded(model.config, model.device, pad)
         windows.append(getattr(layer, "sliding_window", None))
-    if "chunked_attention" in (getattr(model.config.get_text_config(decoder=True), "layer_types", None) or ()):
+    kinds = getattr(model.config.get_text_config(decoder=True), "layer_types", None) or ()
+    if "chunked_attention" in kinds or len(set(windows) - {None}) > 1:
         return Padded(model.config, model.device, pad)
     return Slots(windows, model.device, model.dtype, pad)
 

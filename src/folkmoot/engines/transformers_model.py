@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import gc
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,7 @@ def placed(device: str | None, dtype: str) -> tuple[str, str]:
         if where.startswith("cuda"):
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
-            able = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
+            able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
             fast = where == "cpu" and any(has and "bf16" in name for name, has in able.items())
         return where, "bfloat16" if fast else "float32"
     if dtype not in ("bfloat16", "float16", "float32"):
@@ -132,17 +134,17 @@ class Decoder:
 
     def add(self, prompts: Sequence[Sequence[int]], draws: Sequence[Draw]) -> list[int]:
         """Append rows; the first token of each."""
-        return self._next(self._memory.fill(prompts), draws)
+        return self._next(partial(self._memory.fill, prompts), draws)
 
     def step(self, last: Sequence[int], draws: Sequence[Draw]) -> list[int]:
         """The next token of every row."""
-        return self._next(self._memory.step(last), draws)
+        return self._next(partial(self._memory.step, last), draws)
 
-    def _next(self, inputs: dict[str, Any], draws: Sequence[Draw]) -> list[int]:
+    def _next(self, inputs: Callable[[], dict[str, Any]], draws: Sequence[Draw]) -> list[int]:
         import torch
 
         with torch.inference_mode(), _memory_errors():
-            logits = self._model(**inputs, use_cache=True, logits_to_keep=1).logits[:, -1]
+            logits = self._model(**inputs(), use_cache=True, logits_to_keep=1).logits[:, -1]
             self._memory.done()
             return pick(logits, draws)
 
@@ -253,6 +255,10 @@ def _memory_errors() -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as e:
         raise MemoryError(str(e)) from None
+    except OSError as e:
+        if e.errno == errno.ENOMEM:
+            raise MemoryError(str(e)) from None
+        raise
     except RuntimeError as e:
         if "allocate memory" in str(e) or "out of memory" in str(e) or "not enough memory" in str(e):
             raise MemoryError(str(e)) from None

@@ -7,6 +7,8 @@ places count. Joining costs one copy of the newcomer, leaving one of the last ro
 from __future__ import annotations
 
 import functools
+import math
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,11 +100,24 @@ def _layer_kind() -> Any:
 
 
 def _grown(old: Any, new: Any, plan: Plan) -> Any:
-    # Zeros, not garbage: masked places are multiplied by zero, which does not get rid of a NaN.
-    buffer = new.new_zeros(plan.height, new.shape[1], plan.room, new.shape[3])
+    buffer = _zeros(new, (plan.height, new.shape[1], plan.room, new.shape[3]))
     if old is not None and plan.rows:
         buffer[: plan.rows, :, : old.shape[2]] = old[: plan.rows]
     return buffer
+
+
+def _zeros(like: Any, shape: tuple[int, ...]) -> Any:
+    """A buffer of zeros: not garbage, because masked places are multiplied by zero, which does not get rid of a NaN."""
+    import torch
+
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    # Straight from the system: it takes up what is written to, and is given back at once, which the allocator of the
+    # C library does not do with pieces of this size.
+    private: dict[str, int] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    count = math.prod(shape)
+    pages = mmap.mmap(-1, count * like.element_size(), **private)
+    return torch.frombuffer(pages, dtype=like.dtype, count=count).view(shape)
 
 
 @dataclass
