@@ -7,7 +7,7 @@ parsed with PyYAML's safe loader and checked by pydantic models that refuse unkn
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,6 +19,19 @@ M = TypeVar("M", bound=BaseModel)
 Lines = dict[tuple[str | int, ...], int]
 
 _MOST = 50_000  # keys and items in one document
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with dates left as text.
+
+    No document here means a date by `2024-01-01`; and lm-format-enforcer, which vLLM imports, changes the constructor of
+    dates for everybody who uses the safe loader itself.
+    """
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, form) for tag, form in forms if tag != "tag:yaml.org,2002:timestamp"]
+        for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 class Document(BaseModel):
@@ -49,11 +62,11 @@ def load(path: Path) -> tuple[Any, Lines]:
     except (OSError, UnicodeDecodeError) as e:
         raise BadInput(f"{path}: cannot be read: {e}") from None
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_Loader)
         lines: Lines = {}
         if node is not None:
             _mark(node, (), lines, path)
-        return yaml.safe_load(text), lines
+        return yaml.load(text, Loader=_Loader), lines  # noqa: S506 - a safe loader
     except BadInput:
         raise
     except yaml.MarkedYAMLError as e:
@@ -79,6 +92,18 @@ def _mark(node: yaml.Node, at: tuple[str | int, ...], lines: Lines, path: Path) 
     elif isinstance(node, yaml.SequenceNode):
         for i, value in enumerate(node.value):
             _mark(value, (*at, i), lines, path)
+
+
+def plain(text: str) -> Any:
+    """One YAML value as plain data: what a document would read there.
+
+    Raises:
+        BadInput: Not YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError:
+        raise BadInput("the value cannot be read; put text with odd characters in quotes") from None
 
 
 def line_of(lines: Lines, at: tuple[str | int, ...]) -> int:

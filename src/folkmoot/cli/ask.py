@@ -71,9 +71,7 @@ def settings(pairs: list[str]) -> dict[str, Any]:
     Raises:
         BadInput: A pair without ``=``.
     """
-    import yaml
-
-    from folkmoot.documents import BadInput
+    from folkmoot.documents import BadInput, plain
 
     found = {}
     for pair in pairs:
@@ -83,9 +81,9 @@ def settings(pairs: list[str]) -> dict[str, Any]:
         if name in found:
             raise BadInput(f"--set {name} is given twice")
         try:
-            found[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise BadInput(f"--set {pair}: the value cannot be read; put text with odd characters in quotes") from None
+            found[name] = plain(value)
+        except BadInput as e:
+            raise BadInput(f"--set {pair}: {e}") from None
     return found
 
 

@@ -85,7 +85,7 @@ def check_source(source: str) -> None:
     if source.startswith((".", "/", "~")):
         if not Path(source).expanduser().is_dir():
             raise BadInput(f"model {source!r}: no such folder")
-    elif not Path(source).is_dir() and not _HUB_ID.fullmatch(name):
+    elif not (source and Path(source).is_dir()) and not _HUB_ID.fullmatch(name):
         raise BadInput(
             f"unknown model {source!r}: {did_you_mean(name, known())}; a hub id looks like org/name, "
             "a folder like ./folder"
