@@ -102,6 +102,8 @@ class Ask:
     seed: int | None
     error: str | None = None
     """The prompt does not fit the window: nothing is asked, the turn only says so."""
+    depth: int = 0
+    """Steps of the discussion that are done."""
 
 
 def turns_of(d: Discussion, *roles: str) -> list[Turn]:
@@ -113,6 +115,11 @@ def turns_of(d: Discussion, *roles: str) -> list[Turn]:
 def rounds(d: Discussion) -> int:
     """How many rounds of answers have been given."""
     return max((t.round for t in turns_of(d, "answer")), default=-1) + 1
+
+
+def depth(d: Discussion) -> int:
+    """How many steps are done: a step is all turns of one role in one round."""
+    return len({(t.round, t.role) for t in d.get("turns") or []})
 
 
 def last_answers(d: Discussion) -> list[Turn]:

@@ -17,7 +17,7 @@ from langgraph.types import Send
 from folkmoot import decide
 from folkmoot.answers import AnswerType
 from folkmoot.answers.choice import MOST
-from folkmoot.discussion import Ask, Decision, Discussion, Turn, answer_type, last_answers, rounds
+from folkmoot.discussion import Ask, Decision, Discussion, Turn, answer_type, depth, last_answers, rounds
 from folkmoot.documents import BadInput
 from folkmoot.door import through
 from folkmoot.engines.contract import Choice, Completion, EngineError, Message, Missing, PromptTooLong
@@ -89,7 +89,7 @@ def ask(
         draws: How many replies each participant is asked for.
     """
     at = rounds(d) if round is None else round
-    kind, seed, sends = answer_type(d), d.get("seed"), []
+    kind, seed, done, sends = answer_type(d), d.get("seed"), depth(d), []
     for me in team:
         prompt: tuple[Message, ...] = ()
         error = None
@@ -97,7 +97,7 @@ def ask(
             prompt = me.messages(say(d, me))
         except PromptTooLong as e:
             error = str(e)
-        sends += [Send(me.name, Ask(prompt, kind, role, at, about, draw, seed, error)) for draw in range(draws)]
+        sends += [Send(me.name, Ask(prompt, kind, role, at, about, draw, seed, error, done)) for draw in range(draws)]
     return sends
 
 
@@ -127,7 +127,7 @@ async def take_turn(me: Participant, a: Ask, reads: AnswerType | None) -> Turn:
     if a.error is not None:
         return Turn(**known, finish="limit", error=a.error)
     try:
-        reply = await me.complete(a.prompt, seed=a.seed, draw=a.draw)
+        reply = await me.complete(a.prompt, seed=a.seed, draw=a.draw, depth=a.depth)
     except Missing:
         raise
     except PromptTooLong as e:
@@ -223,11 +223,11 @@ async def _pick(by: Participant, d: Discussion, shown: Sequence[Turn], draw: int
         return Turn(by.name, "judge", at, draw=draw, finish="limit", error=str(e))
     prompt: tuple[Message, ...] = by.messages(text)
     if not by.engine.capabilities.choose:
-        a = Ask(prompt, labels, "judge", at, None, draw, d.get("seed"))
+        a = Ask(prompt, labels, "judge", at, None, draw, d.get("seed"), depth=depth(d))
         return await take_turn(by, a, labels)
     known: dict[str, Any] = {"speaker": by.name, "role": "judge", "round": at, "draw": draw, "prompt": prompt}
     try:
-        c = await by.choose(prompt, labels.labels)
+        c = await by.choose(prompt, labels.labels, depth=depth(d))
     except Missing:
         raise
     except PromptTooLong as e:

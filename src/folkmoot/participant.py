@@ -94,29 +94,32 @@ class Participant:
             )
         return window - needed
 
-    async def complete(self, prompt: Sequence[Message], *, seed: int | None = None, draw: int = 0) -> Completion:
+    async def complete(
+        self, prompt: Sequence[Message], *, seed: int | None = None, draw: int = 0, depth: int = 0
+    ) -> Completion:
         """Ask for one reply.
 
         Args:
             prompt: The messages.
             seed: Seed of the question, or None; the call's seed follows from it, the name and `draw`.
             draw: Number of the sample where one prompt is sampled several times.
+            depth: Steps of the discussion that are already done; see `Request`.
 
         Raises:
             EngineError: The call failed.
         """
-        return await self.engine.complete(self._request(prompt, seed, draw))
+        return await self.engine.complete(self._request(prompt, seed, draw, depth))
 
-    async def choose(self, prompt: Sequence[Message], options: Sequence[str]) -> Choice:
+    async def choose(self, prompt: Sequence[Message], options: Sequence[str], *, depth: int = 0) -> Choice:
         """Ask how likely each option is as the reply. See `Engine.choose`."""
-        return await self.engine.choose(replace(self._request(prompt, None, 0), draw=0), options)
+        return await self.engine.choose(replace(self._request(prompt, None, 0, depth), draw=0), options)
 
-    def _request(self, prompt: Sequence[Message], seed: int | None, draw: int) -> Request:
+    def _request(self, prompt: Sequence[Message], seed: int | None, draw: int, depth: int) -> Request:
         if self.sampling.temperature == 0:
-            return Request(tuple(prompt), replace(self.sampling, seed=None), self.adapter)
+            return Request(tuple(prompt), replace(self.sampling, seed=None), self.adapter, depth=depth)
         drawn = derive(seed, self.name, draw)
         usable = drawn if seed is not None and self.engine.capabilities.seeds else None
-        return Request(tuple(prompt), replace(self.sampling, seed=usable), self.adapter, drawn)
+        return Request(tuple(prompt), replace(self.sampling, seed=usable), self.adapter, drawn, depth)
 
     def spec(self) -> dict[str, Any]:
         """All that determines its replies, as plain data: part of every sample's key."""

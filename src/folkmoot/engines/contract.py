@@ -78,16 +78,21 @@ class Request:
         adapter: Folder of a LoRA adapter to apply, or None for the base model.
         draw: Tells repeated draws of one prompt apart in the completion cache. The model never sees it; engines without
             seeds need it, since their requests would else all look the same.
+        depth: Steps of its discussion that are already done. Engines serve deeper requests first, so that what was begun
+            is finished, its prefix is still warm, and memory stays flat. It never changes a reply.
     """
 
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     adapter: str | None = None
     draw: int = 0
+    depth: int = 0
 
     def canonical(self) -> dict[str, Any]:
-        """All of it as plain data, for cache keys and traces."""
-        return asdict(self)
+        """All that determines the reply as plain data, for cache keys and traces."""
+        known = asdict(self)
+        del known["depth"]
+        return known
 
 
 @dataclass(frozen=True, slots=True)
