@@ -1,4 +1,4 @@
-"""The one sync door: run a coroutine from code that has no event loop (or must not use its own)."""
+"""Event loops: the fastest one there is, and the one sync door for code that has none (or must not use its own)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,19 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """An event loop of uvloop where that is installed, else of asyncio."""
+    try:
+        import uvloop
+    except ImportError:  # not made for this platform
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
+    loop = new_event_loop()
     threading.Thread(target=loop.run_forever, name="folkmoot-door", daemon=True).start()
     return loop
 

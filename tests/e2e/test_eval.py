@@ -7,7 +7,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -176,16 +178,53 @@ def test_bad_input_is_one_line_and_the_right_exit_code(suite, tmp_path, words, c
     assert done.stderr.count("\n") == (3 if "unknown model" in says else 1)
 
 
+REMOTE = """
+name: tiny
+tasks: [sums]
+limit: 1
+baselines: []
+team: [{name: ana, model: m, engine: openai, url: 'http://127.0.0.1:PORT/v1'}]
+systems: [{graph: majority_vote}]
+"""
+
+
+class NoGood(BaseHTTPRequestHandler):
+    """Lists its models and refuses every request."""
+
+    def do_GET(self):
+        self.answer(200, {"data": [{"id": "m"}]})
+
+    def do_POST(self):
+        self.answer(400, {"error": {"message": "not today"}})
+
+    def answer(self, status, data):
+        body = json.dumps(data).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
 def test_failed_samples_give_exit_code_3_and_the_reason(suite, tmp_path):
-    suite.write_text(
-        "name: tiny\ntasks: [sums]\nlimit: 1\nbaselines: []\n"
-        "team: [{name: ana, model: m, engine: openai, url: 'http://127.0.0.1:9/v1'}]\n"
-        "systems: [{graph: majority_vote}]\n",
-        encoding="utf-8",
-    )
-    done = folkmoot("eval", "run", "tiny.yaml", "--out", "out", cwd=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), NoGood) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        suite.write_text(REMOTE.replace("PORT", str(server.server_port)), encoding="utf-8")
+        done = folkmoot("eval", "run", "tiny.yaml", "--out", "out", cwd=tmp_path)
+        server.shutdown()
     assert done.returncode == 3, done.stderr
-    assert "127.0.0.1:9" in done.stderr
+    assert "HTTP 400 for model 'm': not today" in done.stderr
+    assert folkmoot("eval", "show", "out", cwd=tmp_path).returncode == 0
+
+
+def test_an_endpoint_that_is_not_there_is_found_before_any_work(suite, tmp_path):
+    suite.write_text(REMOTE.replace("PORT", "9"), encoding="utf-8")
+    done = folkmoot("eval", "run", "tiny.yaml", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 4, done.stderr
+    assert "http://127.0.0.1:9/v1: nothing answers" in done.stderr
 
 
 def test_show_prints_table_json_and_transcripts(suite, tmp_path):

@@ -174,7 +174,7 @@ class Page(HTMLParser):
 
 
 def page_of(results: Sequence[Result], meta: Mapping[str, Any] = META, **more: Any) -> tuple[str, Summary]:
-    summary = summarise(results, list(SYSTEMS), kinds=SYSTEMS, **more)
+    summary = summarise([r.figures for r in results], list(SYSTEMS), kinds=SYSTEMS, **more)
     return render_page(summary, results, meta), summary
 
 
@@ -289,7 +289,7 @@ def test_hostile_texts_are_inert_everywhere() -> None:
 
 def test_hostile_system_names_are_inert() -> None:
     results = [replace(r, system=HOSTILE) for r in a_run(2) if r.system == "debate"]
-    page = Page(render_page(summarise(results, [HOSTILE], kinds={HOSTILE: HOSTILE}), results, {}))
+    page = Page(render_page(summarise([r.figures for r in results], [HOSTILE], kinds={HOSTILE: HOSTILE}), results, {}))
     assert [t for t, _ in page.tags].count("script") == 2
     assert "img" not in {t for t, _ in page.tags}
     assert page.data["systems"] == [[visible(HOSTILE), visible(HOSTILE)]]
@@ -353,7 +353,7 @@ def test_nothing_finished_is_a_page_too() -> None:
 
 def test_one_sample_without_anything_else_is_a_page_too() -> None:
     (r,) = a_run(1)[:1]
-    page = Page(render_page(summarise([r], ["debate"]), [r], {}))
+    page = Page(render_page(summarise([r.figures], ["debate"]), [r], {}))
     assert "1 question 1 system" in page.text
     assert "names no monolith" in page.text
     assert "Nothing was noted about the run." in page.text
@@ -381,7 +381,7 @@ def test_very_different_costs_are_drawn_on_a_logarithmic_axis() -> None:
     cheap, dear = (
         replace(r, turns=(replace(r.turns[0], completion_tokens=n),)) for r, n in zip(a_run(1), (3, 4000), strict=False)
     )
-    rows = summarise([cheap, dear], list(SYSTEMS), kinds=SYSTEMS).overall
+    rows = summarise([cheap.figures, dear.figures], list(SYSTEMS), kinds=SYSTEMS).overall
     scale = cost_plot(rows, 860, 400).x
     assert scale.log
     assert scale.start < 3 < 4000 < scale.end

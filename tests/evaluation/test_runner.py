@@ -1,11 +1,13 @@
 """Samples run to a result whatever happens inside, and are stored once."""
 
 import asyncio
+import sqlite3
 from dataclasses import replace
 
 import pytest
 
 from folkmoot import AnswerType, Participant, Sampling, Scripted
+from folkmoot.complaint import BadInput
 from folkmoot.discussion import Turn
 from folkmoot.engines.contract import Completion, EngineError, Missing
 from folkmoot.evaluation.plan import Sample
@@ -92,20 +94,76 @@ async def test_results_come_back_as_they_were_stored(tmp_path):
     ]
     result = await run_one(sample(), debate(team).compile())
     with RunStore(tmp_path) as store:
+        store.plan([result.key, "not yet there"])
         store.add(result)
     with RunStore(tmp_path, write=False) as store:
-        assert store.results() == [result]
+        assert list(store.results()) == list(store.results(item="q0")) == [result]
+        assert store.figures() == [result.figures]
+        assert store.items() == ["q0"]
+
+
+async def test_samples_of_an_earlier_plan_stay_but_do_not_count(tmp_path):
+    old = await run_one(sample(0), alone("Answer: 4"))
+    new = await run_one(sample(1), alone("Answer: 4"))
+    with RunStore(tmp_path) as store:
+        store.plan([old.key])
+        store.add(old).result(10)
+        store.plan([new.key])
+        store.add(new).result(10)
+        assert list(store.results()) == [new]
+        store.plan([new.key, old.key])
+        assert list(store.results()) == [new, old]
+        assert store.finished() == {old.key, new.key}
 
 
 async def test_errors_run_again_and_others_do_not(tmp_path):
     good = await run_one(sample(), alone("Answer: 4"))
     bad = replace(good, key="other", outcome="error", error="down")
     with RunStore(tmp_path) as store:
+        store.plan([good.key, "other"])
         store.add(good)
-        store.add(bad)
+        store.add(bad).result(10)
         assert store.finished() == {good.key}
-        store.add(replace(bad, outcome="scored", error=None))
+        assert store.first_error() == bad
+        store.add(replace(bad, outcome="scored", error=None)).result(10)
         assert store.finished() == {good.key, "other"}
+        absent = replace(bad, outcome="scored", error=None, turns=(*good.turns, Turn("bo", error="down")))
+        store.add(absent).result(10)
+        assert store.finished() == {good.key}, "a member was absent: it is asked again"
+
+
+async def test_a_member_that_fails_every_time_stops_the_run(tmp_path):
+    team = [
+        Participant("ana", Scripted(lambda m: "Answer: 4")),
+        Participant("bo", Scripted(lambda m: EngineError("http://host/v1: HTTP 401."))),
+    ]
+    with RunStore(tmp_path) as store:
+        store.plan(sample(n).key for n in range(200))
+        with pytest.raises(Missing, match=r"bo failed 64 times in a row, the last time: http://host/v1: HTTP 401\."):
+            await run_samples((sample(n) for n in range(200)), {"s": debate(team).compile()}, store, in_flight=4)
+        assert 0 < store.count() < 200
+
+
+async def test_a_full_disk_stops_the_run_and_keeps_what_is_stored(tmp_path):
+    with RunStore(tmp_path) as store:
+        store.plan(sample(n).key for n in range(500))
+        store._out.execute("PRAGMA max_page_count = 20")
+        with pytest.raises(Missing, match="a sample cannot be stored: database or disk is full"):
+            await run_samples((sample(n) for n in range(500)), {"s": alone("Answer: 4")}, store, in_flight=4)
+    with RunStore(tmp_path) as store:
+        kept = store.finished()
+        assert 0 < len(kept) < 500
+        left = [s for n in range(500) if (s := sample(n)).key not in kept]
+        await run_samples(left, {"s": alone("Answer: 4")}, store)
+        assert store.count() == 500
+
+
+def test_a_run_of_another_version_is_refused(tmp_path):
+    with sqlite3.connect(tmp_path / "results.sqlite") as db:
+        db.execute("CREATE TABLE results (key, body)")
+    for _ in range(2):
+        with pytest.raises(BadInput, match="written by another version of folkmoot; give another --out"):
+            RunStore(tmp_path)
 
 
 async def test_in_flight_is_bounded_and_all_samples_are_stored_once(tmp_path):
@@ -120,8 +178,9 @@ async def test_in_flight_is_bounded_and_all_samples_are_stored_once(tmp_path):
         return "Answer: 4"
 
     with RunStore(tmp_path) as store:
+        store.plan(sample(n).key for n in range(40))
         await run_samples([sample(n) for n in range(40)], {"s": alone(Scripted(reply))}, store, in_flight=8)
-        assert len(store.results()) == 40
+        assert store.count() == 40
     assert peak == 8
 
 
@@ -132,10 +191,11 @@ async def test_cancelling_keeps_what_is_finished(tmp_path):
         return "Answer: 4"
 
     with RunStore(tmp_path) as store:
+        store.plan(sample(n).key for n in range(4))
         run = asyncio.create_task(
             run_samples([sample(n) for n in range(4)], {"s": alone(Scripted(reply))}, store, in_flight=1)
         )
-        while len(store.results()) < 3:  # noqa: ASYNC110 - another task writes the file that is watched
+        while store.count() < 3:  # noqa: ASYNC110 - another task writes the file that is watched
             await asyncio.sleep(0.01)
         run.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -2,13 +2,15 @@
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from folkmoot.discussion import Turn
+from folkmoot.evaluation import summary
 from folkmoot.evaluation.result import OUTCOMES, Result
 from folkmoot.evaluation.statistics import wilson
-from folkmoot.evaluation.summary import Summary, summarise
+from folkmoot.evaluation.summary import Summary
 from folkmoot.evaluation.words import sentences
 
 
@@ -23,6 +25,10 @@ def sample(system: str, item: int | str, score: float = 1.0, **more: object) -> 
 
 def samples(system: str, *scores: float) -> list[Result]:
     return [sample(system, i, s) for i, s in enumerate(scores)]
+
+
+def summarise(results: list[Result], *more: Any, **options: Any) -> Summary:
+    return summary.summarise([r.figures for r in results], *more, **options)
 
 
 KINDS = {"debate": "graph", "ana": "member", "bo": "member", "big": "monolith"}

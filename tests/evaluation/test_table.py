@@ -34,7 +34,7 @@ def a_run(tasks: Sequence[str] = ("sums",), n: int = 100, finished: int | None =
         for i in range(n)
         for k, system in enumerate(reversed(KINDS))
     ]  # fmt: skip
-    return summarise(results[:finished], list(KINDS), kinds=KINDS, planned=dict.fromkeys(tasks, n))
+    return summarise([r.figures for r in results[:finished]], list(KINDS), kinds=KINDS, planned=dict.fromkeys(tasks, n))
 
 
 @pytest.mark.parametrize("width", [60, 80, 96, 100, 140])

@@ -155,7 +155,7 @@ async def _discuss(
 
 
 def _say(turn: Any) -> None:
-    from folkmoot.evaluation.run import show_turn
+    from folkmoot.evaluation.report import show_turn
 
     head, _, body = show_turn(turn).partition("\n")
     typer.secho(head, bold=True, fg="red" if turn.error else "cyan")

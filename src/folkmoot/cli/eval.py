@@ -43,7 +43,7 @@ def show(
     markdown: Annotated[bool, typer.Option("--markdown", help="The table as Markdown.")] = False,
 ) -> None:
     """Print the table of a run, or the transcripts of one question."""
-    from folkmoot.evaluation.run import show_item, show_table
+    from folkmoot.evaluation.report import show_item, show_table
 
     if item is not None:
         show_item(run, item)

@@ -56,7 +56,7 @@ def render_page(summary: Summary, results: Sequence[Result], meta: Mapping[str, 
 
     Args:
         summary: The figures.
-        results: The samples, for the transcripts; those of systems outside the summary are left out.
+        results: Samples whose discussions are shown; those of systems outside the summary are left out.
         meta: ``title``, ``about`` (a sentence below it), ``members`` or ``participants`` (a mapping of facts for each),
             ``scripted`` (true if the replies are made up), ``partial`` (in words, if more is to be said than how many
             samples are missing) and facts about the run: `LABELS` names the usual ones. Values are texts, numbers,
@@ -91,7 +91,8 @@ def render_page(summary: Summary, results: Sequence[Result], meta: Mapping[str, 
         small=accuracy_scale([r for rows in summary.by_task.values() for r in rows], 6, 108, few=True),
         gaps=difference_scale(summary.overall, 14, 236),
         costs=[("wide", cost_plot(summary.overall, 860, 400)), ("narrow", cost_plot(summary.overall, 380, 360))],
-        questions=len({(r.task, r.item) for r in results}),
+        questions=max((row.n for row in summary.overall), default=0),
+        shown=len({(r.task, r.item) for r in results}),
         style=Markup(style),  # noqa: S704
         script=Markup(script),  # noqa: S704
         data=Markup(to_script(data)),  # noqa: S704

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -218,10 +218,10 @@ def engines(plan: Plan, pool: Pool) -> dict[str, Participant]:
     return participants([people[n] for n in wanted], pool, plan.suite.engine, plan.suite.sampling.sampling())
 
 
-def phases(plan: Plan, people: Mapping[str, Participant], pending: Sequence[Sample]) -> list[list[Sample]]:
-    """Samples in groups that have no engine in common, so that the models of one group are in memory at a time.
+def phases(plan: Plan, people: Mapping[str, Participant]) -> list[frozenset[str]]:
+    """Names of systems in groups that have no engine in common, so that the models of one group are in memory at a time.
 
-    Members of a team share a phase; a monolith that judges nothing has its own. Within a phase the order stays.
+    Members of a team share a phase; a monolith that judges nothing has its own.
     """
     manifests = plan.suite.people
     groups: list[tuple[set[str], set[str]]] = []  # systems and the engines that they need
@@ -231,29 +231,25 @@ def phases(plan: Plan, people: Mapping[str, Participant], pending: Sequence[Samp
             groups.remove(group)
             systems, needed = systems | group[0], needed | group[1]
         groups.append((systems, needed))
-    parted = [[p for p in pending if p.system in systems] for systems, _ in groups]
-    return [part for part in parted if part]
+    return [frozenset(systems) for systems, _ in groups]
 
 
-def samples(plan: Plan, people: Mapping[str, Participant]) -> Iterator[Sample]:
+def samples(plan: Plan, people: Mapping[str, Participant], systems: Collection[str] | None = None) -> Iterator[Sample]:
     """All samples of a plan, question by question, so that equal prompts of different systems meet in the cache.
 
-    Keys need the identity of every engine, so models are fetched (not loaded) here.
+    Systems advance together: none waits until another has had all its questions. Keys need the identity of every
+    engine, so models are fetched (not loaded) here.
+
+    Args:
+        plan: A checked suite.
+        people: From `engines`.
+        systems: Names of the systems that are wanted; all if left out.
 
     Raises:
         Missing: A model cannot be had.
     """
-    manifests = plan.suite.people
-    specs = {}
-    for s in plan.systems:
-        specs[s.name] = [
-            VERSION,
-            s.protocol.name,
-            hashlib.sha256(Path(inspect.getfile(inspect.unwrap(s.protocol.build))).read_bytes()).hexdigest(),
-            {k: str(v) for k, v in s.options.items()},
-            fingerprint(s.protocol.templates, plan.suite.prompts),
-            [people[n].spec() for n in s.voices(manifests)],
-        ]
+    wanted = [s for s in plan.systems if systems is None or s.name in systems]
+    specs = {s.name: _digest(_spec(plan, people, s)) for s in wanted}
     for task, items in plan.tasks:
         for item in items:
             content = [
@@ -265,11 +261,25 @@ def samples(plan: Plan, people: Mapping[str, Participant]) -> Iterator[Sample]:
                 item.answer_type.options,
                 item.gold,
             ]
+            digest = _digest(content)
             for draw in range(plan.suite.draws):
                 seed = derive(plan.suite.seed, content, draw)
                 state: Discussion = {"question": item.question, "answer_type": item.answer_type, "seed": seed}
-                for s in plan.systems:
-                    key = hashlib.sha256(
-                        json.dumps([specs[s.name], content, seed], sort_keys=True).encode()
-                    ).hexdigest()
-                    yield Sample(key, s.name, task, item, draw, state)
+                for s in wanted:
+                    yield Sample(_digest([specs[s.name], digest, seed]), s.name, task, item, draw, state)
+
+
+def _spec(plan: Plan, people: Mapping[str, Participant], s: System) -> list[Any]:
+    """All that determines the samples of a system, beside the question."""
+    return [
+        VERSION,
+        s.protocol.name,
+        hashlib.sha256(Path(inspect.getfile(inspect.unwrap(s.protocol.build))).read_bytes()).hexdigest(),
+        {k: str(v) for k, v in s.options.items()},
+        fingerprint(s.protocol.templates, plan.suite.prompts),
+        [people[n].spec() for n in s.voices(plan.suite.people)],
+    ]
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

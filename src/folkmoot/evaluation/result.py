@@ -55,16 +55,55 @@ class Result:
     error: str | None = None
 
     @property
-    def calls(self) -> int:
-        """Calls made, failed ones included."""
-        return len(self.turns)
+    def figures(self) -> Figures:
+        """What the statistics need of it."""
+        return Figures(
+            system=self.system,
+            task=self.task,
+            item=self.item,
+            draw=self.draw,
+            outcome=self.outcome,
+            answered=self.answer is not None,
+            score=self.score,
+            calls=len(self.turns),
+            prompt_tokens=sum(t.prompt_tokens for t in self.turns),
+            cached_tokens=sum(t.cached_tokens for t in self.turns),
+            completion_tokens=sum(t.completion_tokens for t in self.turns),
+            seconds=self.seconds,
+            truncated=sum(t.finish == "length" for t in self.turns),
+            hits=sum(t.hit for t in self.turns),
+            failures=sum(t.error is not None and t.finish != "limit" for t in self.turns),
+        )
 
-    @property
-    def prompt_tokens(self) -> int:
-        """Prompt tokens of all calls."""
-        return sum(t.prompt_tokens for t in self.turns)
 
-    @property
-    def completion_tokens(self) -> int:
-        """Completion tokens of all calls."""
-        return sum(t.completion_tokens for t in self.turns)
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A finished sample without its words: a hundred thousand of them fit into memory.
+
+    Attributes:
+        system, task, item, draw, outcome, score, seconds: As in `Result`.
+        answered: There is an answer.
+        calls: Calls made, failed ones included.
+        prompt_tokens: Tokens of all prompts. Calls from the cache count with their original cost, here and below.
+        cached_tokens: Those of them that the engines' prefix caches held.
+        completion_tokens: Tokens of all replies.
+        truncated: Calls that were cut at the token limit.
+        hits: Calls that came from the completion cache.
+        failures: Calls that failed though their prompts fitted: members that were absent.
+    """
+
+    system: str
+    task: str
+    item: str
+    draw: int
+    outcome: Outcome
+    answered: bool
+    score: float
+    calls: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    seconds: float
+    truncated: int
+    hits: int
+    failures: int

@@ -8,30 +8,27 @@ import platform
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from folkmoot.discussion import Turn
 from folkmoot.documents import BadInput, did_you_mean
+from folkmoot.door import new_event_loop
 from folkmoot.engines.cache import Completions
 from folkmoot.engines.pool import Pool
-from folkmoot.evaluation.page import render_page
-from folkmoot.evaluation.plan import Plan, Sample, engines, make_plan, phases, samples
-from folkmoot.evaluation.result import Result
+from folkmoot.evaluation.plan import Plan, engines, make_plan, phases, samples
+from folkmoot.evaluation.report import MANIFEST, REHEARSAL, width, write_report
 from folkmoot.evaluation.runner import run_samples
 from folkmoot.evaluation.store import RunStore
 from folkmoot.evaluation.suite import find_suite, read_suite
-from folkmoot.evaluation.summary import Summary, summarise
-from folkmoot.evaluation.table import render_markdown, render_text, to_json
+from folkmoot.evaluation.summary import Summary
+from folkmoot.evaluation.table import render_text
 from folkmoot.participant import Participant
 from folkmoot.paths import cache_dir
 from folkmoot.progress import Line, duration
-from folkmoot.visible import visible
-
-REHEARSAL = "A rehearsal: the replies are made up, no model was run. The figures mean nothing."
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,76 +73,78 @@ def execute(name: str, options: RunOptions, *, check_only: bool = False) -> int:
         with RunStore(folder) as store:
             line(f"suite {suite.name}", note=describe(plan))
             people = engines(plan, pool)
-            todo = list(samples(plan, people))
-            interrupted = _run(plan, todo, people, store, pool, line)
+            total = store.plan(s.key for s in samples(plan, people))
+            meta = _facts(plan, people, total, name, options)
+            store.write_json(MANIFEST, meta)
+            interrupted = _run(plan, total, people, store, pool, line)
             line.close()
-            summary, results = _report(plan, todo, store, people, name, options)
-            print(render_text(summary, _width()))
+            summary = write_report(store, meta | _moment())
+            failed = store.first_error()
+            print(render_text(summary, width()))
             if options.scripted:
                 print(f"\n{REHEARSAL}")
-            print(f"\n{_closing(store.folder, results, pool, time.monotonic() - began)}")
+            print(f"\n{_closing(store.folder, summary, pool, time.monotonic() - began)}")
     finally:
         line.close()
         completions.close()
     if interrupted:
         print("Interrupted. Run the same command again to go on; finished samples are kept.", file=sys.stderr)
         return 130
-    failed = [r for r in results if r.outcome == "error"]
     if failed:
-        print(
-            f"{len(failed)} samples failed; the first: {failed[0].system}, {failed[0].item}: {failed[0].error}",
-            file=sys.stderr,
-        )
+        many = sum(row.outcomes["error"] for row in summary.overall)
+        print(f"{many} samples failed; the first: {failed.system}, {failed.item}: {failed.error}", file=sys.stderr)
         print("Run the same command again to try these again.", file=sys.stderr)
     return 3 if failed else 0
 
 
-def _run(
-    plan: Plan, todo: list[Sample], people: dict[str, Participant], store: RunStore, pool: Pool, line: Line
-) -> bool:
+def _run(plan: Plan, total: int, people: dict[str, Participant], store: RunStore, pool: Pool, line: Line) -> bool:
     """Run what is not yet in the store; True if it was interrupted."""
     finished = store.finished()
-    pending = [s for s in todo if s.key not in finished]
-    if len(pending) < len(todo):
-        line("resume", note=f"{len(todo) - len(pending)} of {len(todo)} samples are there already")
-    if not pending:
+    if finished:
+        line("resume", note=f"{len(finished)} of {total} samples are there already")
+    if len(finished) == total:
         return False
     panels = {s.name: s.build(people, plan.suite.prompts).compile() for s in plan.systems}
 
     async def go() -> None:
         done = 0
         try:
-            for part in phases(plan, people, pending):
-                await run_samples(
-                    part,
+            await _reach(people)
+            for systems in phases(plan, people):
+                done += await run_samples(
+                    (s for s in samples(plan, people, systems) if s.key not in finished),
                     panels,
                     store,
                     in_flight=plan.suite.in_flight,
                     progress=line,
                     meter=pool.meter,
                     before=done,
-                    total=len(pending),
+                    total=total - len(finished),
                 )
-                done += len(part)
                 await pool.rest()
         finally:
             await pool.close()
 
     try:
-        asyncio.run(go())
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(go())
     except KeyboardInterrupt:
         return True
     return False
 
 
-def _report(
-    plan: Plan, todo: list[Sample], store: RunStore, people: dict[str, Participant], name: str, options: RunOptions
-) -> tuple[Summary, list[Result]]:
-    results = store.results([s.key for s in todo])
-    meta: dict[str, Any] = {
+async def _reach(people: Mapping[str, Participant]) -> None:
+    """Ask every endpoint whether it is there, before any work. Engines with weights load when they are first asked."""
+    for engine in {p.engine.identity: p.engine for p in people.values()}.values():
+        if engine.identity.startswith("openai:"):
+            await engine.start()
+
+
+def _facts(plan: Plan, people: dict[str, Participant], total: int, name: str, options: RunOptions) -> dict[str, Any]:
+    """All that the report says beside the samples."""
+    return {
         "title": plan.suite.name,
         "about": plan.suite.about.strip(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": _command(name, options),
         "suite": plan.suite.model_dump(mode="json", by_alias=True),
         "seed": plan.suite.seed,
@@ -155,25 +154,21 @@ def _report(
         "kinds": plan.kinds,
         "reference": plan.suite.monoliths[0].name if plan.suite.monoliths else None,
         "planned": {task.name: len(items) for task, items in plan.tasks},
-        "samples": len(todo),
-        "partial": len(results) < len(todo),
+        "samples": total,
         "scripted": options.scripted,
         "versions": _versions(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "load": [round(x, 2) for x in os.getloadavg()],
-    }
-    summary = _summarise(results, meta)
-    store.write_json("manifest.json", meta | {"keys": [s.key for s in todo]})
-    store.write_json("table.json", to_json(summary) | {"scripted": options.scripted})
-    store.write_text("table.md", (f"{REHEARSAL}\n\n" if options.scripted else "") + render_markdown(summary))
-    store.write_text("report.html", render_page(summary, results, meta))
-    return summary, results
+    } | _moment()
 
 
-def _closing(folder: Path, results: list[Result], pool: Pool, seconds: float) -> str:
-    tokens = sum(r.completion_tokens for r in results)
+def _moment() -> dict[str, Any]:
+    return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "load": [round(x, 2) for x in os.getloadavg()]}
+
+
+def _closing(folder: Path, summary: Summary, pool: Pool, seconds: float) -> str:
+    tokens = sum(round(row.completion_tokens * row.samples) for row in summary.overall)
     return (
-        f"{len(results)} samples, {tokens} completion tokens. "
+        f"{summary.finished} samples, {tokens} completion tokens. "
         f"This time: {pool.meter.calls} calls computed, {pool.meter.hits} from the cache, {duration(seconds)}.\n"
         f"Report: {folder / 'report.html'}\nTable:  {folder / 'table.md'}"
     )
@@ -207,85 +202,3 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _width() -> int:
-    try:
-        return os.get_terminal_size().columns
-    except OSError:
-        return 100
-
-
-def load_run(folder: Path) -> tuple[Summary, list[Result], dict[str, Any]]:
-    """Read a run directory.
-
-    Raises:
-        BadInput: There is no run.
-    """
-    import json
-
-    with RunStore(folder, write=False) as store:
-        try:
-            meta = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-            results = store.results(meta["keys"])
-            return _summarise(results, meta), results, meta
-        except (OSError, ValueError, KeyError, TypeError):
-            raise BadInput(f"{folder}: the run has no report yet; run 'folkmoot eval run' again to finish it") from None
-
-
-def _summarise(results: list[Result], meta: dict[str, Any]) -> Summary:
-    kinds = meta["kinds"]
-    return summarise(
-        results,
-        list(kinds),
-        meta["reference"],
-        kinds=kinds,
-        planned=meta["planned"],
-        draws=meta["draws"],
-        seed=meta["seed"],
-    )
-
-
-def show_table(folder: Path, form: str) -> None:
-    """Print the table of a run: ``terminal``, ``markdown`` or ``json``."""
-    import json
-
-    summary, _, meta = load_run(folder)
-    if form == "json":
-        print(json.dumps(to_json(summary), indent=2))
-    elif form == "markdown":
-        print(render_markdown(summary))
-    else:
-        print(render_text(summary, _width()))
-        print(f"\n{meta['command']}\nReport: {folder / 'report.html'}")
-
-
-def show_item(folder: Path, item: str) -> None:
-    """Print all discussions of one question.
-
-    Raises:
-        BadInput: The run has no such question.
-    """
-    _, results, _ = load_run(folder)
-    found = [r for r in results if r.item == item]
-    if not found:
-        raise BadInput(f"{folder}: no question {item!r}; {did_you_mean(item, {r.item for r in results})}")
-    task = None
-    for r in found:
-        if r.task != task:  # two tasks may number their questions alike
-            task = r.task
-            print(visible(f"[{task}] {r.question}\n\ngold: {' | '.join(r.gold)}"))
-        print(visible(f"\n== {r.system}: {r.answer or r.outcome} (score {r.score:g})"))
-        for t in r.turns:
-            print(show_turn(t))
-        if r.decision:
-            print(visible(f"-> {r.decision.answer or 'no answer'} by {r.decision.by}: {r.decision.why}"))
-
-
-def show_turn(t: Turn) -> str:
-    """A turn as text for a terminal; control characters of the model are not obeyed."""
-    about = f" on {t.about}" if t.about else ""
-    read = f" -> {t.answer}" if t.answer is not None else ""
-    words = t.error or t.text.strip()
-    body = "\n".join(f"   {line}" for line in visible(words).splitlines())
-    return f"{t.speaker} ({t.role}{about}, round {t.round + 1}){read}{' FAILED' if t.error else ''}\n{body}"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from folkmoot.discussion import Decision, Turn
@@ -18,39 +21,44 @@ from folkmoot.progress import Progress, silent
 
 
 async def run_samples(
-    samples: Sequence[Sample],
+    samples: Iterable[Sample],
     panels: Mapping[str, Any],
     store: RunStore,
     *,
-    in_flight: int = 128,
+    in_flight: int = 256,
     progress: Progress = silent,
     meter: Meter | None = None,
     before: int = 0,
     total: int | None = None,
-) -> None:
+) -> int:
     """Run samples and store each when it is finished. Cancelling keeps what is finished.
 
     Args:
-        samples: What to run, in this order.
+        samples: What to run, begun in this order.
         panels: A compiled graph for each system.
         store: Where results go.
         in_flight: Most graph runs at once; the engines make their batches from what these ask.
-        progress: Told after every sample, and twice a second in between.
+        progress: Told twice a second.
         meter: Counts fresh tokens, for the speed shown.
         before: Samples done in earlier calls of this run, for the progress shown.
-        total: Samples of all calls; these if left out.
+        total: Samples of all calls, if known.
+
+    Returns:
+        How many samples were run.
 
     Raises:
-        Missing: A prerequisite is not there: no sample could work, so the run stops.
+        Missing: A prerequisite is not there, somebody fails every time, or nothing can be stored: the run stops.
     """
-    queue = iter(samples)
-    done, total = before, before + len(samples) if total is None else total
+    queue, streaks = iter(samples), Streaks()
+    tally = _Tally()
 
     async def work() -> None:
-        nonlocal done
         for sample in queue:  # shared: each worker takes the next one
-            store.add(await run_one(sample, panels[sample.system]))
-            done += 1
+            result = await run_one(sample, panels[sample.system])
+            streaks.see(result.turns)
+            tally.watch(store.add(result))
+            if tally.run == in_flight:
+                _settle()
 
     async def report() -> None:
         began = time.monotonic()
@@ -58,18 +66,85 @@ async def run_samples(
         while True:
             speed = meter_.tokens / max(time.monotonic() - began, 0.1)
             note = f"{speed:.0f} tokens/s  {meter_.calls} calls, {meter_.hits} from the cache"
-            progress("samples", done, total, note)
+            progress("samples", before + tally.stored, total or 0, note)
             await asyncio.sleep(0.5)
 
     reporter = asyncio.create_task(report())
-    workers = [asyncio.create_task(work()) for _ in range(min(in_flight, len(samples)))]
+    workers = [asyncio.create_task(work()) for _ in range(in_flight)]
     try:
         await asyncio.gather(*workers)
+        await tally.durable()
     finally:
         for task in (reporter, *workers):
             task.cancel()
         await asyncio.gather(reporter, *workers, return_exceptions=True)
-    progress("samples", done, total)
+        gc.unfreeze()
+    progress("samples", before + tally.stored, total or tally.stored)
+    return tally.run
+
+
+def _settle() -> None:
+    """What is there after the first samples stays: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+class _Tally:
+    """Samples handed to the store, and how many of them are durable."""
+
+    def __init__(self) -> None:
+        self.run = self.stored = 0
+        self._last: Future[None] | None = None
+        self._trouble: BaseException | None = None
+
+    def watch(self, future: Future[None]) -> None:
+        """Count a sample; raises what went wrong with an earlier one."""
+        if self._trouble is not None:
+            raise self._trouble
+        self.run, self._last = self.run + 1, future
+        future.add_done_callback(self._count)
+
+    def _count(self, future: Future[None]) -> None:
+        if (trouble := future.exception()) is not None:
+            self._trouble = trouble
+        else:
+            self.stored += 1  # on the writer's thread only
+
+    async def durable(self) -> None:
+        """Wait until everything is stored."""
+        if self._last is not None:
+            await asyncio.wait([asyncio.wrap_future(self._last)])
+        if self._trouble is not None:
+            raise self._trouble
+
+
+class Streaks:
+    """Finds a participant that fails every time: a run without it would measure something else.
+
+    Args:
+        patience: Failures in a row, over all its calls, that are too many.
+    """
+
+    def __init__(self, patience: int = 64) -> None:
+        self._patience = patience
+        self._failed: Counter[str] = Counter()
+
+    def see(self, turns: Iterable[Turn]) -> None:
+        """Take note of a finished discussion.
+
+        Raises:
+            Missing: Somebody has failed too often in a row; says who and why.
+        """
+        for t in turns:
+            if t.error is None or t.finish == "limit":  # a prompt that does not fit is a matter of that question
+                self._failed[t.speaker] = 0
+                continue
+            self._failed[t.speaker] += 1
+            if self._failed[t.speaker] >= self._patience:
+                raise Missing(
+                    f"{t.speaker} failed {self._patience} times in a row, the last time: {t.error} "
+                    "Run the same command again when this is mended; finished samples are kept."
+                )
 
 
 async def run_one(sample: Sample, panel: Any) -> Result:

@@ -1,6 +1,7 @@
 """The run store: a folder with one SQLite file of finished samples. What is in it is never paid for again.
 
-A sample is committed before it is counted. Two processes cannot write one run at the same time.
+A sample is committed before it is counted; samples that finish together are committed together, on a thread of the
+store's own, so that no model waits for a disk. Two processes cannot write one run at the same time.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +20,14 @@ from typing import Any
 from folkmoot.discussion import Decision, Turn
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Message, Missing
-from folkmoot.evaluation.result import Result
+from folkmoot.evaluation.result import Figures, Result
+from folkmoot.evaluation.writer import Writer
+
+_FIGURES = tuple(f.name for f in fields(Figures))
+_ANSWERED = _FIGURES.index("answered")
+_COLUMNS = ("key", *_FIGURES, "body")
+_INSERT = f"INSERT OR REPLACE INTO results VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - constants
+_FINISHED = "outcome != 'error' AND failures = 0"
 
 
 class RunStore:
@@ -37,37 +47,30 @@ class RunStore:
 
         self.folder = folder
         file = folder / "results.sqlite"
-        self._lock: FileLock | None = None
-        if not write and not file.is_file():
-            raise BadInput(f"{folder}: no run here (no results.sqlite); give the folder that 'eval run' printed")
+        self._lock: Any = None
+        self._writer: Writer[Result] | None = None
         if not write:
-            try:
-                self._db = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
-                self._db.execute("SELECT count(*) FROM results").fetchone()
-            except sqlite3.Error:
-                try:  # a folder that may not be written: then nobody is writing there, and the log need not be kept
-                    self._db = sqlite3.connect(f"{file.absolute().as_uri()}?immutable=1", uri=True)
-                    self._db.execute("SELECT count(*) FROM results").fetchone()
-                except sqlite3.Error as e:
-                    raise BadInput(f"{file}: not a run that can be read: {e}") from None
+            self._db = _open_to_read(folder, file)
             return
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(folder / "writing.lock", timeout=0)
             self._lock.acquire()
-            self._db = sqlite3.connect(file, isolation_level=None, timeout=30, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, system TEXT NOT NULL, task TEXT NOT NULL, "
-                "item TEXT NOT NULL, draw INTEGER NOT NULL, outcome TEXT NOT NULL, body TEXT NOT NULL)"
-            )
+            self._db, self._out = _connected(file), _connected(file)  # the second one is the writer's
+            self._db.execute(f"CREATE TABLE IF NOT EXISTS results ({', '.join(_COLUMNS)}, PRIMARY KEY (key))")
+            self._db.execute("CREATE TABLE IF NOT EXISTS planned (key PRIMARY KEY)")
+            if [row[1] for row in self._db.execute("PRAGMA table_info(results)")] != list(_COLUMNS):
+                raise BadInput(f"{file}: written by another version of folkmoot; give another --out")
+        except BadInput:
+            self._lock.release()
+            raise
         except Timeout:
             raise BadInput(
                 f"{folder}: another process is writing this run; wait for it, or give another --out"
             ) from None
         except (sqlite3.Error, OSError) as e:
             raise Missing(f"{folder}: the run cannot be stored there: {e}. Give another folder with --out.") from None
+        self._writer = Writer(self._insert, f"folkmoot {folder}")
 
     def __enter__(self) -> RunStore:
         return self
@@ -75,29 +78,67 @@ class RunStore:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def add(self, result: Result) -> None:
-        """Store a finished sample durably; an earlier one with the same key is replaced (it had failed).
+    def plan(self, keys: Iterable[str]) -> int:
+        """Say which samples the run consists of, in their order; samples of an earlier plan stay, but do not count.
 
-        Raises:
-            Missing: The disk is full or gone; nothing that was stored before is lost.
+        Returns:
+            How many there are.
         """
-        body = json.dumps(asdict(result), ensure_ascii=True, separators=(",", ":"))
-        row = (result.key, result.system, result.task, result.item, result.draw, result.outcome, body)
-        try:
-            self._db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        except sqlite3.Error as e:
-            raise Missing(
-                f"{self.folder}: a sample cannot be stored: {e}. Make room and run the same command again: it resumes."
-            ) from None
+        with _storing(self._db, f"{self.folder}: the plan"):
+            self._db.execute("BEGIN")
+            self._db.execute("DELETE FROM planned")
+            self._db.executemany("INSERT INTO planned VALUES (?)", ((k,) for k in keys))
+            self._db.execute("COMMIT")
+        return int(self._db.execute("SELECT count(*) FROM planned").fetchone()[0])
+
+    def add(self, result: Result) -> Future[None]:
+        """Store a finished sample; an earlier one with the same key is replaced (it had failed).
+
+        Returns:
+            Done once it is durable. Fails with `Missing` if the disk is full or gone; nothing stored before is lost.
+        """
+        assert self._writer is not None, "open for reading only"
+        return self._writer.put(result)
+
+    def _insert(self, results: list[Result]) -> None:
+        with _storing(self._out, f"{self.folder}: a sample"):
+            self._out.execute("BEGIN")
+            self._out.executemany(_INSERT, map(_row, results))
+            self._out.execute("COMMIT")
 
     def finished(self) -> set[str]:
-        """Keys of samples that need not run again: all but those that ended in an error."""
-        return {k for (k,) in self._db.execute("SELECT key FROM results WHERE outcome != 'error'")}
+        """Keys of samples that need not run again: all but those that ended in an error, or with a member absent."""
+        return {k for (k,) in self._db.execute(f"SELECT key FROM results JOIN planned USING (key) WHERE {_FINISHED}")}  # noqa: S608 - constants
 
-    def results(self, keys: Collection[str] | None = None) -> list[Result]:
-        """The stored samples, those with `keys` in that order if given, else all in the order in which they finished."""
-        rows: dict[str, str] = dict(self._db.execute("SELECT key, body FROM results ORDER BY rowid"))
-        return [_result(json.loads(rows[k])) for k in (keys if keys is not None else rows) if k in rows]
+    def count(self) -> int:
+        """How many of the planned samples are there, failed ones included."""
+        return int(self._db.execute("SELECT count(*) FROM results JOIN planned USING (key)").fetchone()[0])
+
+    def figures(self) -> list[Figures]:
+        """The planned samples that are there, without their words, in the order of the plan."""
+        columns = ", ".join(_FIGURES)
+        rows = self._db.execute(f"SELECT {columns} FROM planned JOIN results USING (key) ORDER BY planned.rowid")  # noqa: S608 - constants
+        known: dict[str, str] = {}  # names repeat: one string for all of a kind
+        return [_figures([known.setdefault(v, v) if type(v) is str else v for v in row]) for row in rows]
+
+    def results(self, *, item: str | None = None) -> Iterator[Result]:
+        """The planned samples that are there, one after the other, in the order of the plan; of one question if named."""
+        only = "" if item is None else "WHERE item = ?"
+        query = f"SELECT body FROM planned JOIN results USING (key) {only} ORDER BY planned.rowid"  # noqa: S608 - constants
+        for (body,) in self._db.execute(query, () if item is None else (item,)):
+            yield _result(json.loads(body))
+
+    def items(self) -> list[str]:
+        """Ids of the questions with a finished sample."""
+        return [i for (i,) in self._db.execute("SELECT DISTINCT item FROM results JOIN planned USING (key)")]
+
+    def first_error(self) -> Result | None:
+        """The first sample that failed."""
+        query = (
+            "SELECT body FROM planned JOIN results USING (key) WHERE outcome = 'error' ORDER BY planned.rowid LIMIT 1"
+        )
+        row = self._db.execute(query).fetchone()
+        return _result(json.loads(row[0])) if row else None
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a file of the run atomically; returns its path."""
@@ -115,10 +156,84 @@ class RunStore:
         return self.write_text(name, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
     def close(self) -> None:
-        """Close the file and give the lock back. Idempotent."""
+        """Store what was added, close the file and give the lock back. Idempotent."""
+        if self._writer is not None:
+            self._writer.close()
+            self._out.close()
         self._db.close()
         if self._lock is not None:
             self._lock.release()
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(file, isolation_level=None, timeout=30, check_same_thread=False)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    return db
+
+
+@contextmanager
+def _storing(db: sqlite3.Connection, what: str) -> Iterator[None]:
+    """Undoes a transaction that goes wrong, and says so in one line."""
+    try:
+        yield
+    except BaseException as e:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        if isinstance(e, sqlite3.Error):
+            raise Missing(
+                f"{what} cannot be stored: {e}. Make room and run the same command again: it resumes."
+            ) from None
+        raise
+
+
+def _open_to_read(folder: Path, file: Path) -> sqlite3.Connection:
+    if not file.is_file():
+        raise BadInput(f"{folder}: no run here (no results.sqlite); give the folder that 'eval run' printed")
+    uri = file.absolute().as_uri()
+    try:
+        return _readable(f"{uri}?mode=ro")
+    except sqlite3.Error:
+        try:  # a folder that may not be written: then nobody is writing there, and the log need not be kept
+            return _readable(f"{uri}?immutable=1")
+        except sqlite3.Error as e:
+            raise BadInput(f"{file}: not a run that can be read: {e}") from None
+
+
+def _readable(uri: str) -> sqlite3.Connection:
+    db = sqlite3.connect(uri, uri=True, timeout=30)
+    db.execute("SELECT count(*) FROM results, planned LIMIT 1").fetchone()
+    return db
+
+
+def _figures(row: list[Any]) -> Figures:
+    row[_ANSWERED] = bool(row[_ANSWERED])
+    return Figures(*row)
+
+
+def _row(result: Result) -> tuple[Any, ...]:
+    figures = result.figures
+    return (
+        result.key,
+        *(getattr(figures, name) for name in _FIGURES),
+        json.dumps(_body(result), separators=(",", ":")),
+    )
+
+
+def _body(r: Result) -> dict[str, Any]:
+    """A result as plain data, made by hand: `dataclasses.asdict` takes ten times as long."""
+    body = {name: getattr(r, name) for name in _RESULT}
+    body["turns"] = [
+        {name: getattr(t, name) for name in _TURN} | {"prompt": [[m.role, m.content] for m in t.prompt]}
+        for t in r.turns
+    ]
+    body["decision"] = r.decision and {name: getattr(r.decision, name) for name in _DECISION}
+    return body
+
+
+_RESULT = tuple(f.name for f in fields(Result))
+_TURN = tuple(f.name for f in fields(Turn))
+_DECISION = tuple(f.name for f in fields(Decision))
 
 
 def _result(body: dict[str, Any]) -> Result:
@@ -133,12 +248,8 @@ def _result(body: dict[str, Any]) -> Result:
 
 
 def _turn(body: dict[str, Any]) -> Turn:
-    return Turn(**body | {"prompt": tuple(Message(**m) for m in body["prompt"])})
+    return Turn(**body | {"prompt": tuple(Message(role, content) for role, content in body["prompt"])})
 
 
 def _decision(body: dict[str, Any] | None) -> Decision | None:
-    return Decision(**body | {"tally": _pairs(body["tally"])}) if body else None
-
-
-def _pairs(rows: Iterable[Any]) -> tuple[tuple[str, float], ...]:
-    return tuple((str(a), float(n)) for a, n in rows)
+    return Decision(**body | {"tally": tuple((str(a), float(n)) for a, n in body["tally"])}) if body else None

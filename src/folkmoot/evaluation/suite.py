@@ -60,7 +60,7 @@ class Suite(Document):
     seed: int = 0
     draws: int = Field(default=1, ge=1)
     limit: int | None = Field(default=None, ge=1)
-    in_flight: int = Field(default=128, ge=1, le=4096)
+    in_flight: int = Field(default=256, ge=1, le=4096)
     engine: Literal["transformers", "vllm", "openai", "scripted"] = "transformers"
     sampling: SamplingDocument = SamplingDocument()
     prompts: str | None = None

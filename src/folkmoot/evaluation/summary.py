@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from folkmoot.evaluation.result import OUTCOMES, Outcome, Result
+from folkmoot.evaluation.result import OUTCOMES, Figures, Outcome
 from folkmoot.evaluation.statistics import Difference, Interval, mcnemar, paired_difference, wilson
 
 Verdict = Literal["better", "worse", "no difference shown"]
@@ -60,6 +60,7 @@ class Row:
         seconds: Median per sample of the critical path.
         truncated: Share of all calls that were cut at the token limit.
         cached: Share of all calls that came from the completion cache.
+        prefix_hits: Share of all prompt tokens that the engines' prefix caches held; 0 where engines do not tell.
         against: Comparison with the reference; None for the reference itself or if there is none.
     """
 
@@ -79,6 +80,7 @@ class Row:
     seconds: float
     truncated: float
     cached: float
+    prefix_hits: float
     against: Comparison | None
 
 
@@ -120,7 +122,7 @@ class Summary:
 
 
 def summarise(
-    results: Sequence[Result],
+    results: Sequence[Figures],
     systems: Sequence[str],
     reference: str | None = None,
     *,
@@ -177,8 +179,8 @@ def summarise(
     )
 
 
-def _by_system(results: Sequence[Result], systems: Sequence[str]) -> dict[str, dict[Item, list[Result]]]:
-    done: dict[str, dict[Item, list[Result]]] = {s: {} for s in systems}
+def _by_system(results: Sequence[Figures], systems: Sequence[str]) -> dict[str, dict[Item, list[Figures]]]:
+    done: dict[str, dict[Item, list[Figures]]] = {s: {} for s in systems}
     if len(done) < len(systems):
         raise ValueError(f"a system is named twice: {', '.join(systems)}")
     for r in results:
@@ -194,16 +196,16 @@ def _by_system(results: Sequence[Result], systems: Sequence[str]) -> dict[str, d
     return done
 
 
-def _score(draws: Sequence[Result]) -> float:
+def _score(draws: Sequence[Figures]) -> float:
     return sum(r.score for r in draws if r.outcome == "scored") / len(draws)
 
 
 def _row(
-    system: str, kind: str, task: str | None, done: Mapping[Item, list[Result]], of: int, against: Comparison | None
+    system: str, kind: str, task: str | None, done: Mapping[Item, list[Figures]], of: int, against: Comparison | None
 ) -> Row:
     samples = [r for draws in done.values() for r in draws]
     right = sum(_score(draws) for draws in done.values())
-    n, turns = len(done), [t for r in samples for t in r.turns]
+    n, calls = len(done), sum(r.calls for r in samples)
     count = Counter(r.outcome for r in samples)
     return Row(
         system=system,
@@ -214,21 +216,22 @@ def _row(
         samples=len(samples),
         accuracy=right / n if n else 0.0,
         interval=wilson(right, n),
-        parse_rate=_mean([r.answer is not None for r in samples]),
+        parse_rate=_mean([r.answered for r in samples]),
         outcomes={o: count[o] for o in OUTCOMES},
         calls=_mean([r.calls for r in samples]),
         prompt_tokens=_mean([r.prompt_tokens for r in samples]),
         completion_tokens=_mean([r.completion_tokens for r in samples]),
         seconds=statistics.median([r.seconds for r in samples]) if samples else 0.0,
-        truncated=_mean([t.finish == "length" for t in turns]),
-        cached=_mean([t.hit for t in turns]),
+        truncated=sum(r.truncated for r in samples) / max(calls, 1),
+        cached=sum(r.hits for r in samples) / max(calls, 1),
+        prefix_hits=sum(r.cached_tokens for r in samples) / max(sum(r.prompt_tokens for r in samples), 1),
         against=against,
     )
 
 
 def _compare(
-    done: Mapping[Item, list[Result]],
-    base: Mapping[Item, list[Result]] | None,
+    done: Mapping[Item, list[Figures]],
+    base: Mapping[Item, list[Figures]] | None,
     reference: str | None,
     seed: str,
 ) -> Comparison | None:
@@ -251,7 +254,7 @@ def _compare(
     )
 
 
-def _ceiling(members: Sequence[Mapping[Item, list[Result]]]) -> Ceiling | None:
+def _ceiling(members: Sequence[Mapping[Item, list[Figures]]]) -> Ceiling | None:
     common = set(members[0]).intersection(*members[1:]) if len(members) > 1 else set()
     if not common:
         return None
