@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "folkmoot"
 # A room may import itself and the rooms above its own line. A room is a module or folder of src/folkmoot; the contract
 # of the engines is a room of its own.
 LAYERS = [
-    {"complaint", "progress", "paths", "door"},
-    {"documents"},
+    {"complaint", "progress", "door"},
+    {"documents", "paths"},
     {"answers", "engines.contract"},
     {"discussion", "models"},
     {"participant", "engines"},

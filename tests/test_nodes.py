@@ -125,7 +125,7 @@ def test_ask_sends_everybody_their_own_prompt() -> None:
     d: Discussion = {"question": "q", "answer_type": NUMBER, "seed": 7, "turns": [Turn("ana", answer="4")]}
     sends = ask([ana, bo], lambda d, me: f"{me.name}, {d['question']}?", d, draws=2)
     assert [(s.node, s.arg.draw) for s in sends] == [("ana", 0), ("ana", 1), ("bo", 0), ("bo", 1)]
-    assert sends[2].arg == Ask((Message("user", "bo, q?"),), NUMBER, "answer", 1, None, 0, 7)
+    assert sends[2].arg == Ask((Message("user", "bo, q?"),), NUMBER, "answer", 1, None, 0, 7, depth=1)
     critique = ask([ana], answer, d, role="critique", about="bo", round=5)[0].arg
     assert (critique.role, critique.about, critique.round) == ("critique", "bo", 5)
 

@@ -7,7 +7,8 @@ import pytest
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Capabilities, Message, PromptTooLong, Request, Sampling
 from folkmoot.engines.scripted import Scripted
-from folkmoot.participant import Participant, check_name, check_team, check_weights, derive, folder_hash
+from folkmoot.participant import Participant, check_name, check_team, check_weights, derive
+from folkmoot.paths import folder_hash
 
 WARM = Sampling(temperature=0.8, max_tokens=50)
 

@@ -7,6 +7,7 @@ invoked from sync code too. A participant that fails becomes an absent voter: a 
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -44,6 +45,22 @@ class Step(Runnable[Any, Update]):
         return await self._work(input)
 
 
+class Route(Runnable[Any, Any]):
+    """A function that says where a graph goes on. LangGraph would run a plain one on a thread each time it is asked."""
+
+    def __init__(self, path: Callable[[Any], Any]) -> None:
+        self.name = getattr(path, "__name__", "route")
+        self._path = path
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """Where to go on."""
+        return self._path(input)
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """Where to go on."""
+        return self._path(input)
+
+
 class Panel(StateGraph[Discussion]):
     """A `StateGraph` over `Discussion` that knows how many steps it can take at most.
 
@@ -54,6 +71,11 @@ class Panel(StateGraph[Discussion]):
     def __init__(self, *, steps: int) -> None:
         super().__init__(Discussion)
         self.steps = steps
+
+    def add_conditional_edges(self, source: str, path: Any, *args: Any, **kwargs: Any) -> Any:
+        """See `StateGraph.add_conditional_edges`. A plain function must be quick: it runs on the event loop."""
+        plain = inspect.isfunction(path) and not inspect.iscoroutinefunction(path)
+        return super().add_conditional_edges(source, Route(path) if plain else path, *args, **kwargs)
 
     def compile(self, *args: Any, **kwargs: Any) -> Any:
         """See `StateGraph.compile`."""
@@ -155,9 +177,12 @@ def _cost(reply: Completion | Choice) -> dict[str, Any]:
     }
 
 
-def wait(state: Discussion) -> Update:
-    """A node that does nothing: the floor where everybody's turns come together."""
+async def _nothing(d: Discussion) -> Update:
     return {}
+
+
+wait = Step("wait", _nothing)
+"""A node that does nothing: the floor where everybody's turns come together."""
 
 
 def decided(decision: Decision) -> Update:

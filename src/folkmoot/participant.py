@@ -12,6 +12,7 @@ from typing import Any
 
 from folkmoot.documents import BadInput, did_you_mean
 from folkmoot.engines.contract import Choice, Completion, Engine, Message, PromptTooLong, Request, Sampling
+from folkmoot.paths import folder_hash
 
 RESERVED = frozenset({"floor", "decide", "judge", "finish", "__start__", "__end__"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
@@ -135,22 +136,6 @@ class Participant:
 def derive(*parts: object) -> int:
     """A seed from what identifies a call: 31 bits, the same on every machine."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big") >> 1
-
-
-def folder_hash(folder: str | Path) -> str:
-    """Content hash of the files in a folder.
-
-    Raises:
-        BadInput: There is no such folder.
-    """
-    root = Path(folder)
-    if not root.is_dir():
-        raise BadInput(f"adapter {str(folder)!r}: no such folder")
-    h = hashlib.sha256()
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        with path.open("rb") as f:
-            h.update(f"{path.relative_to(root)}\0{hashlib.file_digest(f, 'sha256').hexdigest()}\n".encode())
-    return h.hexdigest()[:16]
 
 
 def check_team(team: Sequence[Participant], graph: str, least: int) -> None:

@@ -1,9 +1,12 @@
-"""Where things are kept on this machine."""
+"""Where things are kept on this machine, and what is in a folder."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
+
+from folkmoot.complaint import BadInput
 
 
 def cache_dir() -> Path:
@@ -13,3 +16,19 @@ def cache_dir() -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("folkmoot", appauthor=False)
+
+
+def folder_hash(folder: str | Path) -> str:
+    """Content hash of the files in a folder.
+
+    Raises:
+        BadInput: There is no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise BadInput(f"adapter {str(folder)!r}: no such folder")
+    h = hashlib.sha256()
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        with path.open("rb") as f:
+            h.update(f"{path.relative_to(root)}\0{hashlib.file_digest(f, 'sha256').hexdigest()}\n".encode())
+    return h.hexdigest()[:16]

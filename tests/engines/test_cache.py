@@ -80,6 +80,16 @@ async def test_whatever_differs_is_another_entry(other: Request) -> None:
     assert scripted.calls == [ASKED, other]
 
 
+async def test_an_adapter_trained_anew_in_the_same_folder_is_another_one(tmp_path: Path) -> None:
+    engine, _ = cached(["old", "new"], capabilities=ABLE)
+    weights, asked = tmp_path / "adapter_model.safetensors", replace(ASKED, adapter=str(tmp_path))
+    said = []
+    for content in (b"1", b"22", b"1"):
+        weights.write_bytes(content)
+        said += [(await engine.complete(asked)).text for _ in range(2)]
+    assert said == ["old", "old", "new", "new", "old", "old"]
+
+
 async def test_engines_share_entries_if_their_identities_are_equal() -> None:
     completions = Completions(None)
     ana, _ = cached(["16"], completions, name="one")
@@ -266,9 +276,11 @@ def locked(tmp_path: Path) -> Any:
 
 
 async def test_a_file_that_stays_locked_stops_the_run_with_one_clear_line(locked: Path) -> None:
-    engine, _ = cached(["16"], Completions(locked, patience=0.1))
+    engine, _ = cached(["16", "16"], Completions(locked, patience=0.1))
     with pytest.raises(Missing, match=r"completion cache .*c\.sqlite: database is locked\. Remove the file"):
-        await engine.complete(ASKED)
+        for draw in range(2):  # the first reply is already there when it turns out that it cannot be kept
+            await engine.complete(replace(ASKED, draw=draw))
+            await asyncio.sleep(0.3)
 
 
 async def test_pages_that_went_bad_stop_the_run_with_one_clear_line(tmp_path: Path) -> None:
@@ -301,7 +313,8 @@ def test_keys_are_the_same_on_every_machine(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     engine, _ = cached(["16"], Completions(path))
     asyncio.run(engine.complete(ASKED))
+    engine.completions.close()
     with sqlite3.connect(path) as db:
         key, value = db.execute("SELECT key, value FROM completions").fetchone()
-    assert key == "2b19848f264c38e8bf4f46f745f32e55bdcc4d9890589896e0fd132f48e2d28f"
+    assert key == "e4c5dc2a92db3f29aafa0687455f95224f7452f18943a59f29d811a7aa82dc6d"
     assert json.loads(value)["text"] == "16"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 LONGEST = 20_000
 """Characters of a reply that are read, from its end: the last conclusion counts."""
@@ -29,6 +30,8 @@ _HEADING = re.compile(r"^[ \t]*#{0,6}[ \t]*(?:the |my )?(?:final |correct )?answ
 _HASHES = re.compile(r"^[ \t]*####[ \t]+(?=\S)", re.M)
 _TAG = re.compile(r"<answer>(.{0,400}?)</answer>", re.S | re.I)
 _RUN = re.compile(r"([^\w\s])\1{8,}")
+_BLANKS = re.compile(r"[^\S\n]+")
+_PARAGRAPH = re.compile(r"\s*\n\s*\n\s*")
 _BE = r"(?:is|equals|would be|must be|should be|has to be)"
 _ADVERBS = (
     r"(?:(?:thus|therefore|then|clearly|definitely|obviously|certainly|indeed|simply|actually|still|likely|probably|"
@@ -95,9 +98,11 @@ def plain(reply: str) -> Reply:
 
     Thoughts that were never finished are no reply: what is left is what stood before them.
     """
-    text = _UNFINISHED_THINK.sub("", _THINK.sub("", reply))[-LONGEST:]
+    if "<" in reply:
+        reply = _UNFINISHED_THINK.sub("", _THINK.sub("", reply))
+    text = reply[-LONGEST:]
     # Models that loop write thousands of blanks or stars; reading must stay fast.
-    text = unmarked(re.sub(r"\s*\n\s*\n\s*", "\n\n", re.sub(r"[^\S\n]+", " ", _RUN.sub(r"\1\1\1", text))))
+    text = unmarked(_PARAGRAPH.sub("\n\n", _BLANKS.sub(" ", _RUN.sub(r"\1\1\1", text))))
     if own := _own_part(text):
         text = text[:own]
     return _open_boxes(text)
@@ -106,9 +111,10 @@ def plain(reply: str) -> Reply:
 def unmarked(text: str) -> str:
     """A text without Markdown emphasis, LaTeX fences and text commands, with plain spaces, apostrophes and line ends."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ").replace("\u202f", " ")
-    text = text.replace("’", "'").replace("‘", "'")
-    text = _EMPHASIS.sub(lambda m: m[1] or m[2], _BOLD.sub("", text)).replace("`", "")
-    return _LATEX_FENCE.sub(" ", _LATEX_TEXT.sub(r"\1", text))
+    text = text.replace("’", "'").replace("‘", "'").replace("`", "")
+    if "*" in text or "_" in text:
+        text = _EMPHASIS.sub(lambda m: m[1] or m[2], _BOLD.sub("", text))
+    return _LATEX_FENCE.sub(" ", _LATEX_TEXT.sub(r"\1", text)) if "\\" in text or "$" in text else text
 
 
 def _own_part(text: str) -> int:
@@ -166,6 +172,7 @@ def claims(reply: Reply, nouns: str = "answer", hashes: bool = False) -> list[Cl
     return [] if found and _TAKEN_BACK.search(text, found[0].at) else found
 
 
+@cache
 def _sentence(nouns: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{nouns})(?P<mid>\b[^.:=?!\n]{{0,60}}?)\s{_BE}\b\s*:?\s*{_ADVERBS}", re.I)
 

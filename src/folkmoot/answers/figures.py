@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 _RUN = re.compile(r"(?<![\d.,])\.?\d(?:[\d.,:/]*\d)?")
 _PLAIN = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?")
@@ -21,6 +22,7 @@ _SCALE = re.compile(
     r"[\s-]*(?:hundred|thousand|million|billion|trillion|dozen|k|M|bn)\b|\s*(?:×|x|\*)\s*10\s*\^", re.ASCII
 )
 _GLUED = re.compile(r"-?[A-Za-z_]+")
+_NEGATIVE = re.compile(r"\bnegative\s+(?=\d)", re.I)
 _UNITS = re.compile(
     r"g|kg|mg|m|km|cm|mm|s|h|mins?|secs?|hrs?|l|L|ml|mL|lbs?|oz|ft|in|mph|kmh|kph|C|F|p|c|USD|EUR|yrs?",
 )
@@ -35,6 +37,7 @@ class Figure:
     value: Fraction | None
 
 
+@lru_cache(maxsize=4096)  # the same answers are counted, compared and scored again and again
 def canonical(answer: str) -> str:
     """The number as an integer, a finite decimal or a reduced fraction; what is no number stays as it is.
 
@@ -72,11 +75,12 @@ def say(v: Fraction) -> str:
 
 def tidy(text: str) -> str:
     """LaTeX and typographic forms of numbers in plain characters."""
-    text = re.sub(r"\\[dt]?frac\s*\{(-?[\d.,]{1,40})\}\s*\{([\d.,]{1,40})\}", r"\1/\2", text)
-    text = re.sub(r"\\[dt]?frac\s*(\d)\s*(\d)", r"\1/\2", text)
-    text = re.sub(r"\\[!,;:]", "", text).replace("{,}", ",")
-    text = re.sub(r"\\([$%#])", r"\1", text).replace("−", "-").replace("\\times", "×").replace("\\cdot", "×")
-    return re.sub(r"\bnegative\s+(?=\d)", "-", text, flags=re.I)
+    if "\\" in text:
+        text = re.sub(r"\\[dt]?frac\s*\{(-?[\d.,]{1,40})\}\s*\{([\d.,]{1,40})\}", r"\1/\2", text)
+        text = re.sub(r"\\[dt]?frac\s*(\d)\s*(\d)", r"\1/\2", text)
+        text = re.sub(r"\\[!,;:]", "", text)
+        text = re.sub(r"\\([$%#])", r"\1", text).replace("\\times", "×").replace("\\cdot", "×")
+    return _NEGATIVE.sub("-", text.replace("{,}", ",").replace("−", "-"))
 
 
 def figures(text: str) -> list[Figure]:

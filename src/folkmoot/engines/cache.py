@@ -1,6 +1,7 @@
 """The completion cache: what was once computed is not computed again.
 
-Content-addressed: a key is the hash of engine identity, request (messages, sampling, seed, adapter, draw) and options.
+Content-addressed: a key is the hash of engine identity, request (messages, sampling, seed, contents of the adapter, draw)
+and options.
 The store is one SQLite file in WAL mode, shared by all systems of a run, by later runs and by other processes. Equal
 requests in flight at the same time are computed once. Failures are never stored.
 """
@@ -8,18 +9,24 @@ requests in flight at the same time are computed once. Failures are never stored
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
+import os
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from folkmoot.engines.contract import Capabilities, Choice, Completion, Engine, Missing, Request, require
+from folkmoot.paths import folder_hash
+
+
+FLUSH_S = 0.005
+"""Seconds after which new values are in the file at the latest: those of one moment cost one transaction."""
 
 
 class Completions:
@@ -37,7 +44,9 @@ class Completions:
         self._path = path
         self._lock = threading.Lock()
         self._flying: dict[str, Future[None]] = {}
-        with self._storing():
+        self._fresh: dict[str, str] = {}
+        self._trouble: Exception | None = None
+        try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(
@@ -46,33 +55,59 @@ class Completions:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; a power cut the last calls
             self._db.execute("CREATE TABLE IF NOT EXISTS completions (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
-
-    @contextmanager
-    def _storing(self) -> Iterator[None]:
-        try:
-            with self._lock:
-                yield
         except (sqlite3.Error, OSError) as e:
-            raise Missing(
-                f"completion cache {self._path}: {e}. Remove the file, or set FOLKMOOT_CACHE to another folder."
-            ) from None
+            raise self._unusable(e) from None
+
+    def _unusable(self, e: Exception) -> Missing:
+        return Missing(f"completion cache {self._path}: {e}. Remove the file, or set FOLKMOOT_CACHE to another folder.")
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The stored value, or None."""
-        with self._storing():
-            row = self._db.execute("SELECT value FROM completions WHERE key = ?", (key,)).fetchone()
+        if key in self._fresh:
+            self.flush()  # another process may have stored another value first: then that one counts
+        try:
+            with self._lock:
+                row = self._db.execute("SELECT value FROM completions WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error as e:
+            raise self._unusable(e) from None
         return json.loads(row[0]) if row else None
 
     def put(self, key: str, value: dict[str, Any]) -> None:
         """Store a value; the first one to be stored under a key stays."""
+        self._add(key, value)
+        self.flush()
+
+    def _add(self, key: str, value: dict[str, Any]) -> bool:
+        """Take a value up for the next transaction; True if it is the first one of it."""
+        if self._trouble is not None:
+            raise self._unusable(self._trouble)
         text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
-        with self._storing():
-            self._db.execute("INSERT OR IGNORE INTO completions VALUES (?, ?)", (key, text))
+        with self._lock:
+            self._fresh.setdefault(key, text)
+            return len(self._fresh) == 1
+
+    def flush(self) -> None:
+        """Store what has been taken up."""
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany("INSERT OR IGNORE INTO completions VALUES (?, ?)", list(self._fresh.items()))
+                self._db.execute("COMMIT")
+                self._fresh.clear()
+            except sqlite3.Error as e:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                self._trouble = e
+                raise self._unusable(e) from None
 
     def close(self) -> None:
-        """Close the file. Idempotent."""
-        with self._lock:
-            self._db.close()
+        """Store what has been taken up and close the file. Idempotent."""
+        try:
+            if self._fresh:
+                self.flush()
+        finally:
+            with self._lock:
+                self._db.close()
 
     async def once(self, key: str, work: Callable[[], Awaitable[dict[str, Any]]]) -> tuple[dict[str, Any], bool]:
         """The value of `key`, computed by `work` if nobody has done it or is doing it.
@@ -93,12 +128,18 @@ class Completions:
             await asyncio.shield(asyncio.wrap_future(other))
         try:
             value = await work()
-            self.put(key, value)
+            if self._add(key, value):
+                asyncio.get_running_loop().call_later(FLUSH_S, self._flush_later)
             return value, False
         finally:
             with self._lock:
                 del self._flying[key]
             mine.set_result(None)
+
+    def _flush_later(self) -> None:
+        with contextlib.suppress(Missing, sqlite3.ProgrammingError):  # the next call says so; closed meanwhile
+            if self._fresh:
+                self.flush()
 
 
 @dataclass
@@ -151,23 +192,24 @@ class Cached:
         require(self.engine, request)
 
         async def work() -> dict[str, Any]:
-            return asdict(await self.engine.complete(request))
+            reply = await self.engine.complete(request)
+            return {name: getattr(reply, name) for name in _COMPLETION}
 
         value, hit = await self.completions.once(_key(self.identity, request), work)
         self._count(hit, value)
-        return replace(Completion(**value), hit=hit)
+        return Completion(**value, hit=hit)
 
     async def choose(self, request: Request, options: Sequence[str]) -> Choice:
         """See `Engine.choose`; cached as completions are."""
         require(self.engine, request)
 
         async def work() -> dict[str, Any]:
-            return asdict(await self.engine.choose(request, options))
+            choice = await self.engine.choose(request, options)
+            return {name: getattr(choice, name) for name in _CHOICE}
 
         value, hit = await self.completions.once(_key(self.identity, request, tuple(options)), work)
         self._count(hit, value)
-        value = {**value, "probabilities": tuple(value["probabilities"])}
-        return replace(Choice(**value), hit=hit)
+        return Choice(**{**value, "probabilities": tuple(value["probabilities"]), "hit": hit})
 
     def _count(self, hit: bool, value: dict[str, Any]) -> None:
         if hit:
@@ -177,6 +219,32 @@ class Cached:
             self.meter.tokens += value["completion_tokens"]
 
 
+_COMPLETION = tuple(f.name for f in fields(Completion) if f.name != "hit")
+_CHOICE = tuple(f.name for f in fields(Choice) if f.name != "hit")
+
+
+_FORMAT = 2
+"""Part of every key. Raise it when stored values change their meaning."""
+
+
 def _key(identity: str, request: Request, options: tuple[str, ...] | None = None) -> str:
-    canonical = json.dumps([identity, request.canonical(), options], sort_keys=True, separators=(",", ":"))
+    known = request.canonical()
+    if request.adapter is not None:
+        known["adapter"] = _contents(request.adapter)
+    canonical = json.dumps([_FORMAT, identity, known, options], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+_HASHES: dict[tuple[Any, ...], str] = {}  # a memo of a pure function of file contents
+
+
+def _contents(adapter: str) -> str:
+    """Content hash of an adapter: one trained anew in the same folder is another one."""
+    try:
+        files = sorted((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in os.scandir(adapter))
+    except OSError:
+        return adapter  # the engine will say what is wrong with it
+    key = (adapter, *files)
+    if key not in _HASHES:
+        _HASHES[key] = folder_hash(adapter)
+    return _HASHES[key]
