@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "folkmoot"
 # A room may import itself and the rooms above its own line. A room is a module or folder of src/folkmoot; the contract
 # of the engines is a room of its own.
 LAYERS = [
-    {"complaint", "progress", "door"},
+    {"complaint", "progress", "door", "lean"},
     {"documents", "paths"},
     {"answers", "engines.contract"},
     {"discussion", "models"},
@@ -38,6 +38,7 @@ NO_ENGINES = {
     "prompts",
     "follow",
     "nodes",
+    "lean",
     "protocol",
     "visible",
     "graphs",

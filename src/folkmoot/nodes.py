@@ -22,6 +22,7 @@ from folkmoot.discussion import Ask, Decision, Discussion, Turn, answer_type, de
 from folkmoot.documents import BadInput
 from folkmoot.door import through
 from folkmoot.engines.contract import Choice, Completion, EngineError, Message, Missing, PromptTooLong
+from folkmoot.lean import slim
 from folkmoot.participant import Participant
 from folkmoot.prompts import lettered, render
 from folkmoot.views import Say, spoken
@@ -79,7 +80,7 @@ class Panel(StateGraph[Discussion]):
 
     def compile(self, *args: Any, **kwargs: Any) -> Any:
         """See `StateGraph.compile`."""
-        return super().compile(*args, **kwargs).with_config(recursion_limit=self.steps)
+        return slim(super().compile(*args, **kwargs), Step).with_config(recursion_limit=self.steps)
 
 
 def seat(graph: StateGraph[Any], team: Sequence[Participant], then: str) -> None:

@@ -66,6 +66,8 @@ def _compiled(path: Path, changed_ns: int, size: int) -> Template:
     env = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
+    for name in set(env.globals) - {"range"}:  # Jinja copies them each time it renders
+        del env.globals[name]
     try:
         found = env.from_string(path.read_text(encoding="utf-8"))
     except TemplateSyntaxError as e:

@@ -14,6 +14,8 @@ import pytest
 from folkmoot.engines.contract import Engine, EngineError, Message, PromptTooLong, Request, Sampling, Unsupported
 from folkmoot.engines.openai import OpenAIEngine
 from folkmoot.engines.scripted import Scripted
+from folkmoot.engines.simulated import SimulatedEngine
+from folkmoot.engines.simulated_profile import load_profile
 from folkmoot.engines.transformers import TransformersEngine
 from folkmoot.engines.vllm import VllmEngine
 
@@ -24,6 +26,7 @@ SERVED = "smollm2-135m-instruct"
 REAL = pytest.mark.real
 KINDS = [
     "scripted",
+    "simulated",
     "openai",
     pytest.param("transformers", marks=REAL),
     pytest.param("vllm", marks=REAL),
@@ -41,6 +44,8 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     made: Engine
     if request.param == "scripted":
         made = pretending("m", get("pretended").speak)
+    elif request.param == "simulated":
+        made = simulating(get("tmp_path_factory").mktemp("profile") / "small.yaml", get("pretended").speak)
     elif request.param == "openai":
         made = OpenAIEngine(get("pretended").server.url, "m", choose=True, context=2048)
     elif request.param == "transformers":
@@ -60,11 +65,19 @@ def pretending(name: str, speak: Callable[[str], str]) -> Scripted:
     return Scripted(reply, name=name, context=2048, choices=lambda messages, options: [1.0] * len(options))
 
 
+def simulating(profile: Path, speak: Callable[[str], str]) -> SimulatedEngine:
+    fields = load_profile("h100-0.5b").model_dump() | {"context": 2048}
+    profile.write_text(json.dumps(fields))  # JSON is YAML
+    return SimulatedEngine(profile, says=lambda request: speak(request.messages[-1].content))
+
+
 @pytest.fixture
 def other(engine: Engine, request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     """An engine of the same kind with another model."""
     if isinstance(engine, Scripted):
         return Scripted([], name="another")
+    if isinstance(engine, SimulatedEngine):
+        return SimulatedEngine(name="another")
     if isinstance(engine, OpenAIEngine):
         return OpenAIEngine("http://127.0.0.1:9/v1", "another")
     changed = tmp_path / "another"

@@ -49,8 +49,8 @@ async def run_samples(
     Raises:
         Missing: A prerequisite is not there, somebody fails every time, or nothing can be stored: the run stops.
     """
-    queue, streaks = iter(samples), Streaks()
-    tally = _Tally()
+    queue, streaks, tally = iter(samples), Streaks(), _Tally()
+    thresholds = gc.get_threshold()
 
     async def work() -> None:
         for sample in queue:  # shared: each worker takes the next one
@@ -79,14 +79,19 @@ async def run_samples(
             task.cancel()
         await asyncio.gather(reporter, *workers, return_exceptions=True)
         gc.unfreeze()
+        gc.set_threshold(*thresholds)
     progress("samples", before + tally.stored, total or tally.stored)
     return tally.run
 
 
 def _settle() -> None:
-    """What is there after the first samples stays: the garbage collector need not look at it again and again."""
+    """What is there after the first samples stays: the garbage collector need not look at it again and again.
+
+    The young objects of hundreds of runs in flight live for seconds: looking for garbage among them seldom pays.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 class _Tally:
