@@ -10,6 +10,7 @@ Variables: ``question``; ``contract`` (the form that the answer must have); ``ow
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -55,6 +56,12 @@ def template(name: str, folder: str | None = None) -> Template:
         raise BadInput(f"no prompt template {name!r}; {did_you_mean(name, template_names())}")
     now = path.stat()
     return _compiled(path, now.st_mtime_ns, now.st_size)
+
+
+@lru_cache(maxsize=256)
+def _this_second(name: str, folder: str | None, second: int) -> Template:
+    """A template looked for on the disk once a second, not for each of thousands of prompts."""
+    return template(name, folder)
 
 
 @lru_cache(maxsize=256)
@@ -148,7 +155,7 @@ def render(
     Raises:
         PromptTooLong: The template with the question alone does not fit.
     """
-    found = template(name, folder)
+    found = _this_second(name, folder, int(time.monotonic()))
     texts = [spoken(t.text) for t in ([held] if held else []) + list(seen)]
     mark = mark or numbered("Answer")
 
