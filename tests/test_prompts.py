@@ -155,7 +155,7 @@ def test_others_are_cut_to_what_the_readers_window_leaves(window: int) -> None:
     d = discussion(Turn("ana", text=f"{LONG} own-end"), Turn("bo", text=f"{LONG} bo-end"), Turn("cy", text="Answer: 6"))
     text = prompted("debate/revise", sees=others)(d, ana)
     assert tokens(text) + tokens("Be brief.") + 20 <= window
-    assert text.startswith(QUESTION)
+    assert f"\n\n{QUESTION}\n\n" in text
     assert text.count(AnswerType("number").instruction()) == 2
     assert "\nAnswer: 6\n" in text, "short replies stay whole"
     assert text.count("own-end") == text.count("bo-end") == 1, "the end of each is kept"

@@ -111,9 +111,9 @@ def test_quotes_are_anonymous_and_without_thinking() -> None:
     assert "It is 4." in text.splitlines()
 
 
-def test_the_plain_prompt_is_question_and_contract() -> None:
+def test_the_plain_prompt_is_contract_and_question() -> None:
     d: Discussion = {"question": "Two and two?", "answer_type": AnswerType("number")}
-    assert answer(d, member("ana")) == f"Two and two?\n\n{AnswerType('number').instruction()}"
+    assert answer(d, member("ana")) == f"{AnswerType('number').instruction()}\n\nTwo and two?"
 
 
 # Fences.

@@ -87,8 +87,8 @@ def quote(turns: Sequence[Turn]) -> str:
 
 
 def answer(d: Discussion, me: Participant) -> str:
-    """The plain prompt: the question and the form that the answer must have."""
-    return f"{d['question']}\n\n{answer_type(d).instruction()}"
+    """The plain prompt: the form that the answer must have, which a whole task shares, and the question."""
+    return f"{answer_type(d).instruction()}\n\n{d['question']}"
 
 
 def fit(texts: Sequence[str], budget: int | None, count: Callable[[str], int]) -> list[str]:

@@ -216,7 +216,7 @@ async def test_long_replies_of_others_are_cut_to_the_readers_window_and_the_ques
     ]
     result = await hold(debate(people))
     tight, wide = prompts(result, 1)
-    assert all(p.startswith(QUESTION) for p in (tight, wide))
+    assert all(f"\n\n{QUESTION}\n\n" in p for p in (tight, wide))
     assert ("[...] step" in tight, "[...] step" in wide) == (True, False)
     assert "Answer: 2\n--- end" in tight
     assert not [t.error for t in result["turns"] if t.error], "what was cut fits"

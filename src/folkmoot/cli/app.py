@@ -34,12 +34,13 @@ def _root(
 
 
 def _mount() -> None:
-    from folkmoot.cli import ask, doctor, eval, graph, model
+    from folkmoot.cli import ask, cache, doctor, eval, graph, model
 
     app.command("ask")(ask.ask)
     app.command("doctor")(doctor.doctor)
     app.add_typer(eval.app, name="eval", help="Run suites and read their results.")
     app.add_typer(graph.app, name="graph", help="List, show and draw collaboration graphs.")
+    app.add_typer(cache.app, name="cache", help="Look into the cache of completions, or empty it.")
     app.add_typer(model.app, name="model", help="List and fetch models.")
 
 

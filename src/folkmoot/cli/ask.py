@@ -124,14 +124,14 @@ async def _discuss(
 ) -> int:
     from folkmoot.discussion import Decision
     from folkmoot.engines.cache import Completions
+    from folkmoot.engines.cache_file import completions_file
     from folkmoot.engines.pool import Pool
     from folkmoot.follow import follow
     from folkmoot.manifest import participants
-    from folkmoot.paths import cache_dir
     from folkmoot.progress import Line
 
     line = Line()
-    completions = Completions(None if scripted else cache_dir() / "completions.sqlite")
+    completions = Completions(None if scripted else completions_file())
     pool = Pool(completions, progress=line, scripted=scripted)
     try:
         people = participants(manifests, pool, engine, sampling)

@@ -18,6 +18,7 @@ from typing import Any
 from folkmoot.documents import BadInput, did_you_mean
 from folkmoot.door import new_event_loop
 from folkmoot.engines.cache import Completions
+from folkmoot.engines.cache_file import completions_file
 from folkmoot.engines.pool import Pool
 from folkmoot.evaluation.plan import Plan, engines, make_plan, phases, samples
 from folkmoot.evaluation.report import MANIFEST, REHEARSAL, width, write_report
@@ -27,7 +28,6 @@ from folkmoot.evaluation.suite import find_suite, read_suite
 from folkmoot.evaluation.summary import Summary
 from folkmoot.evaluation.table import render_text
 from folkmoot.participant import Participant
-from folkmoot.paths import cache_dir
 from folkmoot.progress import Line, duration
 
 
@@ -67,7 +67,7 @@ def execute(name: str, options: RunOptions, *, check_only: bool = False) -> int:
         return 0
     folder = options.out or Path("runs") / (f"{suite.name}-scripted" if options.scripted else suite.name)
     began, line = time.monotonic(), Line()
-    completions = Completions(None if options.scripted or not options.cache else cache_dir() / "completions.sqlite")
+    completions = Completions(None if options.scripted or not options.cache else completions_file())
     pool = Pool(completions, progress=line, scripted=options.scripted)
     try:
         with RunStore(folder) as store:
