@@ -27,6 +27,7 @@ LAYERS = [
     {"graphs"},
     {"manifest"},
     {"evaluation", "contribute"},
+    {"bench"},
     {"cli", "serve"},
 ]
 # These call participants, which call engines: of engines they know the contract and nothing else.

@@ -34,9 +34,10 @@ def _root(
 
 
 def _mount() -> None:
-    from folkmoot.cli import ask, cache, doctor, eval, graph, model
+    from folkmoot.cli import ask, bench, cache, doctor, eval, graph, model
 
     app.command("ask")(ask.ask)
+    app.command("bench")(bench.bench)
     app.command("doctor")(doctor.doctor)
     app.add_typer(eval.app, name="eval", help="Run suites and read their results.")
     app.add_typer(graph.app, name="graph", help="List, show and draw collaboration graphs.")

@@ -61,7 +61,7 @@ class Suite(Document):
     draws: int = Field(default=1, ge=1)
     limit: int | None = Field(default=None, ge=1)
     in_flight: int = Field(default=256, ge=1, le=4096)
-    engine: Literal["transformers", "vllm", "openai", "scripted"] = "transformers"
+    engine: Literal["transformers", "vllm", "openai", "scripted", "simulated"] = "transformers"
     sampling: SamplingDocument = SamplingDocument()
     prompts: str | None = None
     tasks: tuple[TaskUse, ...] = Field(min_length=1)
