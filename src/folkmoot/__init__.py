@@ -20,6 +20,7 @@ _HOME = {
     "Participant": "folkmoot.participant",
     "Sampling": "folkmoot.engines.contract",
     "Scripted": "folkmoot.engines.scripted",
+    "SimulatedEngine": "folkmoot.engines.simulated",
     "TransformersEngine": "folkmoot.engines.transformers",
     "Turn": "folkmoot.discussion",
     "VllmEngine": "folkmoot.engines.vllm",
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from folkmoot.engines.contract import Sampling as Sampling
     from folkmoot.engines.openai import OpenAIEngine as OpenAIEngine
     from folkmoot.engines.scripted import Scripted as Scripted
+    from folkmoot.engines.simulated import SimulatedEngine as SimulatedEngine
     from folkmoot.engines.transformers import TransformersEngine as TransformersEngine
     from folkmoot.engines.vllm import VllmEngine as VllmEngine
     from folkmoot.follow import follow as follow
