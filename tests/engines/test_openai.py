@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from folkmoot.documents import BadInput
-from folkmoot.engines import endpoint
+from folkmoot.engines import backoff
 from folkmoot.engines.contract import EngineError, Message, Missing, PromptTooLong, Request, Sampling, Unsupported
 from folkmoot.engines.openai import OpenAIEngine
 
@@ -27,7 +27,7 @@ Reply = Callable[[], Any]
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(backoff, "FIRST_PAUSE_S", 0.02)
 
 
 def in_turn(*replies: web.Response | Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:
@@ -228,12 +228,25 @@ async def test_a_wait_that_exceeds_the_time_out_is_not_begun(serve: Any) -> None
 
 @pytest.mark.parametrize(
     ("after", "least", "most"),
-    [(None, 0.01, 0.02), ("3", 3, 3.3), ("-5", 0, 0), ("1e9", 60, 60), ("nan", 0.01, 0.02), ("soon", 0.01, 0.02)],
+    [("3", 3, 3.3), ("-5", 0, 0), ("1e9", 60, 60), ("Thu, 01 Jan 1970 00:00:00 GMT", 0, 0)],
 )
-def test_pauses_are_jittered_and_capped(after: str | None, least: float, most: float) -> None:
+def test_what_a_server_asks_for_is_jittered_and_capped(after: str, least: float, most: float) -> None:
     for _ in range(100):
-        assert least <= endpoint._pause(1, after) <= most
-    assert endpoint._pause(30, None) <= 60
+        wait = backoff.asked_for(after)
+        assert wait is not None
+        assert least <= wait <= most
+
+
+@pytest.mark.parametrize("after", [None, "", "nan", "inf", "soon", "Wed, 99 Foo 2026"])
+def test_what_it_cannot_mean_is_passed_over(after: str | None) -> None:
+    assert backoff.asked_for(after) is None
+
+
+def test_pauses_double_up_to_a_cap() -> None:
+    for _ in range(100):
+        assert 0.01 <= backoff.pause(1) <= 0.02
+        assert 0.04 <= backoff.pause(3) <= 0.08
+        assert 30 <= backoff.pause(10_000) <= 60
 
 
 async def test_nobody_there(serve: Any) -> None:

@@ -10,34 +10,28 @@ import asyncio
 import contextlib
 import json
 import math
-import os
-import random
 import re
 import time
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from folkmoot.documents import BadInput, did_you_mean
+from folkmoot.engines import backoff, exchange, lines
+from folkmoot.engines.circuit import Circuit
 from folkmoot.engines.contract import EngineError, Missing, PromptTooLong
+from folkmoot.engines.exchange import Again, Answer
+from folkmoot.engines.keys import Secret, read_key, without
+from folkmoot.engines.limits import Down, Limiter, Place
+from folkmoot.engines.lines import Line
 
-if TYPE_CHECKING:
-    import aiohttp
+_LONGEST_PROBE_PAUSE_S = 2.5
+"""Seconds that a call pauses at most while the server is down, so that it is there when the server is back."""
 
-REPLY_CAP = 8 * 2**20
-"""Bytes of a reply that are read at most."""
-
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
-"""Seconds before the first retry (doubled each time) and the most that is ever waited, Retry-After included."""
-
-_RETRIED = frozenset({429, 500, 502, 503, 504})
 _TOO_LONG = re.compile(r"context.{0,9}(length|window|size)|too many (input )?tokens|prompt is too long", re.I)
-_ASK_IF_UP = "Is the server running, and is the address right?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +44,14 @@ class Reply:
 
 
 class Endpoint:
-    """A server's address and key, with one aiohttp session per event loop.
+    """A server's address and key; for each event loop a session, a limit that adapts, and a circuit.
 
     Args:
         base_url: Address up to and with ``/v1``.
         key_env: Name of the environment variable that holds the key, if one is needed.
         key_file: File that holds it, instead.
         max_concurrent: Requests in flight at most, per event loop.
-        timeout: Seconds for one request from the moment it is sent, all retries and pauses included.
+        timeout: Seconds for one request from the moment it is first sent, all retries and pauses included.
         retries: How often a request is tried again.
 
     Raises:
@@ -77,131 +71,160 @@ class Endpoint:
         self.base = _checked(base_url)
         if key_env is not None and key_file is not None:
             raise BadInput(f"{self.base}: name either a variable or a file for the key, not both.")
-        self._key_env, self._key_file, self._key = key_env, key_file, _Secret()
+        if max_concurrent < 1 or not timeout > 0 or retries < 0:
+            raise BadInput(f"{self.base}: max_concurrent must be 1 or more, timeout above 0, retries 0 or more.")
+        self._key_env, self._key_file, self._key = key_env, key_file, Secret()
         self._max_concurrent, self._timeout, self._retries = max_concurrent, timeout, retries
-        self._lines: dict[asyncio.AbstractEventLoop, _Line] = {}
-        weakref.finalize(self, _abandon, self._lines)
+        self._lines: lines.Lines = {}
+        weakref.finalize(self, lines.abandon, self._lines)
 
-    async def post(self, path: str, body: Mapping[str, Any], model: str) -> Reply:
+    async def post(self, path: str, body: Mapping[str, Any], model: str, depth: int = 0) -> Reply:
         """Send JSON, read JSON. Status 429 and 5xx and broken connections are tried again.
+
+        A place in the queue is kept through all tries, a place at the server only while something is under way there.
 
         Args:
             path: Below the base address.
             body: What is sent.
             model: Whom it is for, for error lines.
+            depth: Deeper requests go first.
 
         Raises:
             EngineError: The server refused, did not answer in time or sent no JSON.
             PromptTooLong: The server said so.
         """
-        line, asked, about = self._line(), time.perf_counter(), f"{self.base}{path}: model {model!r}"
-        data, trouble, tries = json.dumps(body).encode(), "no reply yet.", 0
-        async with line.slots:
-            try:
-                async with asyncio.timeout(self._timeout) as limit:
-                    for tries in range(1, self._retries + 2):
-                        began = time.perf_counter()
-                        outcome = await self._attempt(line, path, data, model)
-                        if not isinstance(outcome, _Again):
-                            return Reply(outcome, began - asked, time.perf_counter() - began)
-                        trouble, pause = outcome.trouble, _pause(tries, outcome.after)
-                        left = (limit.when() or math.inf) - asyncio.get_running_loop().time()
-                        if tries > self._retries or left < pause:
-                            break
-                        await asyncio.sleep(pause)
-            except TimeoutError:
-                raise EngineError(
-                    f"{about}: time-out after {self._timeout:g} s, {trouble} Raise timeout or lower max_concurrent."
-                ) from None
-        raise EngineError(f"{about}: {trouble} Tried {tries} times.")
+        line, asked, url = self._line(), time.perf_counter(), f"{self.base}{path}"
+        call = _Call(line.limits.place(depth), json.dumps(body).encode(), line.circuit.successes)
+        try:
+            # Time counts from the moment of sending: whoever asks for ten thousand replies at once waits long for a place.
+            async with asyncio.timeout(None) as clock:
+                while True:
+                    era = await line.limits.take(call.place)
+                    call.began = time.perf_counter()
+                    if not call.tries:
+                        clock.reschedule(asyncio.get_running_loop().time() + self._timeout)
+                    outcome = await self._attempt(line, era, call, url)
+                    if isinstance(outcome, Answer):
+                        break
+                    await self._pause(line, call, outcome, clock.when() or math.inf)
+        except TimeoutError:
+            if call.sending:
+                line.circuit.failed(call.place, f"no reply within {self._timeout:g} s.")
+            why = call.trouble or "no reply yet. Raise timeout or lower max_concurrent."
+            raise EngineError(f"{url}: model {model!r}: time-out after {self._timeout:g} s, {why}") from None
+        except Down:
+            down = f"no success for {line.circuit.down_s:.0f} s: {line.circuit.trouble}"
+            raise EngineError(f"{url}: model {model!r}: {down}") from None
+        except _EnoughError:
+            often = f"Tried {call.tries} times." if call.tries > 1 else "Tried once."
+            raise EngineError(f"{url}: model {model!r}: {call.trouble} {often}") from None
+        took = time.perf_counter() - call.began
+        if outcome.status != 200:
+            await self._refuse(url, model, outcome)
+        return Reply(self._json(url, model, outcome), call.began - asked, took)
 
-    async def models(self) -> list[dict[str, Any]]:
+    async def models(self, patience: float = 30.0) -> list[dict[str, Any]]:
         """What the server lists under ``/models``; nothing if it keeps no such list.
 
+        Args:
+            patience: Seconds to wait for it.
+
         Raises:
-            Missing: Nothing answers, or the key is refused.
+            Missing: Nothing answers, the key is refused, the server is not ready, or it is something else altogether.
         """
         import aiohttp
 
         line = self._line()
         try:
-            async with asyncio.timeout(min(self._timeout, 30.0)):
-                status, _, raw = await _exchange(line.session, "GET", f"{self.base}/models")
+            async with asyncio.timeout(min(self._timeout, patience)):
+                answer = await exchange.fetch(line.session, "GET", f"{self.base}/models")
         except (TimeoutError, aiohttp.ClientError) as error:
             said = self.plain(str(error)) or "time-out"
-            raise Missing(f"{self.base}: nothing answers ({said}). {_ASK_IF_UP}") from None
-        if status in (401, 403):
-            raise Missing(f"{self.base}: HTTP {status}, access denied. {self._key_remedy()}")
+            raise Missing(f"{self.base}: nothing answers ({said}). {exchange.ASK_IF_UP}") from None
+        about = f"{self.base}: HTTP {answer.status}"
+        if answer.status in (401, 403):
+            raise Missing(f"{about}, access denied. {self._key_remedy()}")
+        if 300 <= answer.status < 400:
+            raise Missing(f"{about}: redirects are not followed. Give the final address.")
+        if answer.status in (502, 503, 504):
+            said = self.plain(exchange.message(answer.raw))
+            raise Missing(f"{about}, the server is not ready. It says: {said}. Wait until it is up, then try again.")
+        if answer.status == 200 and "html" in answer.headers.get("Content-Type", "").lower():
+            raise Missing(f"{self.base}: a web page answers, not a server of models; does the address end in /v1?")
         with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
-            return [m for m in json.loads(raw)["data"] if isinstance(m, dict)]
+            return [m for m in json.loads(answer.raw)["data"] if isinstance(m, dict)]
         return []
+
+    def unknown(self, model: str, names: list[str]) -> str:
+        """A remedy for a model name that the server does not know."""
+        return self.plain(f"Models: {did_you_mean(model, names)}")
 
     async def close(self) -> None:
         """Close all connections, those of other event loops too."""
-        here = asyncio.get_running_loop()
-        for loop, line in list(self._lines.items()):
-            if loop is here or not loop.is_running():
-                await line.session.close()
-            else:
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(line.session.close(), loop))
-            self._lines.pop(loop, None)
+        await lines.close(self._lines)
 
     def plain(self, text: str) -> str:
         """A server's words, fit for an error line: one line, short, printable, without the key."""
-        if self._key.text:
-            text = text.replace(self._key.text, "***")
-        text = " ".join("".join(c if c.isprintable() else " " for c in text[:2000]).split())
-        return (text[:300] + " ..." if len(text) > 300 else text).rstrip(".")
+        return without(self._key, text)
 
-    def _line(self) -> _Line:
-        """This event loop's session, opened if there is none."""
+    def _line(self) -> Line:
+        """What belongs to this event loop, made if it is not there."""
         loop = asyncio.get_running_loop()
         if (line := self._lines.get(loop)) is not None:
             return line
-        import aiohttp
-
-        _abandon(self._lines)
-        self._key = _read_key(self.base, self._key_env, self._key_file)
-        # A reply is small; uncompressed it cannot be a bomb either.
-        headers = {"Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "identity"}
-        if self._key.text:
-            headers["Authorization"] = f"Bearer {self._key.text}"
-        session = aiohttp.ClientSession(
-            # Many servers drop a connection that was idle for 5 s: let go of it before they do.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0),
-            headers=headers,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=15.0),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-        )
-        line = self._lines[loop] = _Line(session, asyncio.Semaphore(self._max_concurrent))
+        lines.prune(self._lines)
+        self._key = read_key(self.base, self._key_env, self._key_file)
+        circuit = Circuit(self._timeout)
+        line = Line(exchange.session(self._key), Limiter(self._max_concurrent, circuit), circuit)
+        self._lines[loop] = line
         return line
 
-    async def _attempt(self, line: _Line, path: str, data: bytes, model: str) -> Any:
-        import aiohttp
-
-        url = f"{self.base}{path}"
+    async def _attempt(self, line: Line, era: int, call: _Call, url: str) -> Answer | Again:
+        """Send once, leave the place, and note how it went."""
+        call.tries, call.sending = call.tries + 1, True
+        outcome: Answer | Again | None = None
         try:
-            status, headers, raw = await _exchange(line.session, "POST", url, data)
-        except aiohttp.ClientSSLError as error:
-            raise EngineError(f"{url}: no secure connection: {self.plain(str(error))}.") from None
-        except aiohttp.ClientConnectorError:
-            return _Again(f"nothing answers there. {_ASK_IF_UP}")
-        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
-            return _Again(f"the connection broke off ({type(error).__name__}); look at the server's log.")
-        except aiohttp.ClientError as error:
-            raise EngineError(f"{url}: that is no HTTP reply: {self.plain(str(error))}.") from None
-        if status == 200:
-            return self._json(url, model, headers.get("Content-Type", ""), raw)
-        said = self.plain(_message(raw))
-        if status in _RETRIED:
-            what = "its rate limit is reached; lower max_concurrent" if status == 429 else "the server fails"
-            return _Again(f"HTTP {status}, {what}. It says: {said}.", headers.get("Retry-After"))
-        return await self._refuse(url, model, status, said)
+            outcome = await exchange.post(line.session, url, call.data, self._key)
+            call.sending = False
+        finally:
+            if outcome is None:
+                line.limits.give_back(era)
+            elif isinstance(outcome, Answer):
+                line.circuit.worked()
+                line.limits.give_back(era, "fine" if outcome.status == 200 else "void")
+            else:
+                busy = outcome.kind == "busy"
+                line.circuit.failed(call.place, outcome.trouble, refused=outcome.kind == "refused", busy=busy)
+                wait = backoff.asked_for(outcome.after) if busy else None
+                if wait is not None:
+                    line.limits.pause(wait)
+                line.limits.give_back(era, "busy" if busy else "void")
+        return outcome
 
-    async def _refuse(self, url: str, model: str, status: int, said: str) -> NoReturn:
+    async def _pause(self, line: Line, call: _Call, again: Again, deadline: float) -> None:
+        """Wait before the next try, without a place at the server.
+
+        A try counts unless the failure concerns all: the circuit is open, or there is too much to do and others are served.
+        """
+        call.trouble = again.trouble
+        served, call.seen = line.circuit.successes > call.seen, line.circuit.successes
+        if not line.circuit.open and not (served and again.kind == "busy"):
+            call.counted += 1
+        wait = backoff.asked_for(again.after)
+        held = wait is not None and again.kind == "busy"  # then everybody waits, in the queue
+        if wait is None:
+            wait = backoff.pause(call.tries)
+            if line.circuit.open:
+                wait = min(wait, _LONGEST_PROBE_PAUSE_S)
+        left = deadline - asyncio.get_running_loop().time()
+        if call.counted > self._retries or line.circuit.hopeless or left < wait:
+            raise _EnoughError
+        if not held:
+            await asyncio.sleep(wait)
+
+    async def _refuse(self, url: str, model: str, answer: Answer) -> NoReturn:
         """One line for a status that no retry can heal."""
+        status, said = answer.status, self.plain(exchange.message(answer.raw))
         about = f"{url}: HTTP {status} for model {model!r}"
         if status in (401, 403):
             raise EngineError(f"{about}: access denied. {self._key_remedy()}")
@@ -212,21 +235,23 @@ class Endpoint:
         if status == 404:
             names: list[str] = []
             with contextlib.suppress(Missing):
-                names = [str(m.get("id")) for m in await self.models()]
-            hint = f"Models: {did_you_mean(model, names)}" if names else "It lists no models; does its path end in /v1?"
-            raise EngineError(f"{about}: {said}. {self.plain(hint)}")
+                names = [str(m.get("id")) for m in await self.models(2.0)]
+            hint = self.unknown(model, names) if names else "It lists no models; does its path end in /v1?"
+            raise EngineError(f"{about}: {said}. {hint}")
         raise EngineError(f"{about}: {said}.")
 
-    def _json(self, url: str, model: str, content_type: str, raw: bytes) -> Any:
-        if len(raw) > REPLY_CAP:
-            wrong = f"it is larger than {REPLY_CAP // 2**20} MiB"
-        elif "json" not in content_type.lower():
-            wrong = f"its content type is {self.plain(content_type)!r}, not JSON; does the address end in /v1?"
+    def _json(self, url: str, model: str, answer: Answer) -> Any:
+        kind = answer.headers.get("Content-Type", "")
+        if len(answer.raw) > exchange.REPLY_CAP:
+            wrong = f"it is larger than {exchange.REPLY_CAP // 2**20} MiB"
+        elif "json" not in kind.lower():
+            wrong = f"its content type is {self.plain(kind)!r}, not JSON; does the address end in /v1?"
         else:
             try:
-                return json.loads(raw)
+                return json.loads(answer.raw)
             except (ValueError, RecursionError):
-                wrong = "it is not valid JSON"
+                packed = answer.headers.get("Content-Encoding", "identity") != "identity"
+                wrong = "it is compressed, which was not asked for" if packed else "it is not valid JSON"
         raise EngineError(f"{url}: model {model!r}: the reply cannot be used: {wrong}.")
 
     def _key_remedy(self) -> str:
@@ -235,109 +260,43 @@ class Endpoint:
         return "Name the environment variable that holds the key (api_key_env)."
 
 
-@dataclass(frozen=True, slots=True)
-class _Secret:
-    text: str = ""
+@dataclass(slots=True)
+class _Call:
+    """How far a request has come.
 
-    def __repr__(self) -> str:
-        return "***"
+    Attributes:
+        place: Its place in the queue, kept through all tries.
+        data: What is sent.
+        seen: Successes of the server when this call last looked.
+        tries: Times it was sent.
+        counted: Failures that count against `retries`.
+        began: When it was last sent.
+        sending: It is at the server.
+        trouble: What went wrong last.
+    """
+
+    place: Place
+    data: bytes
+    seen: int
+    tries: int = 0
+    counted: int = 0
+    began: float = 0.0
+    sending: bool = False
+    trouble: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    session: aiohttp.ClientSession
-    slots: asyncio.Semaphore
-
-
-@dataclass(frozen=True, slots=True)
-class _Again:
-    """A failure that may pass, and what the server's Retry-After said."""
-
-    trouble: str
-    after: str | None = None
-
-
-def _abandon(lines: dict[asyncio.AbstractEventLoop, _Line]) -> None:
-    """End sessions whose event loop is over: closing them then waits for nothing, so one step of it is all."""
-    for loop, line in list(lines.items()):
-        if loop.is_closed():
-            with contextlib.suppress(StopIteration):
-                line.session.close().send(None)
-            lines.pop(loop, None)
+class _EnoughError(Exception):
+    """Trying again is pointless."""
 
 
 def _checked(base_url: str) -> str:
     parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # the port is none
+        usable = False
+    if not usable:
         raise BadInput(f"{base_url!r} is not an address. Write it like http://127.0.0.1:8000/v1")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise BadInput(f"{parts.hostname}: the address must hold no credentials, query or fragment; see api_key_env.")
     return base_url.rstrip("/").removesuffix("/chat/completions")
-
-
-def _read_key(base: str, env: str | None, file: str | Path | None) -> _Secret:
-    if env is not None:
-        where, key = f"the environment variable {env}", os.environ.get(env, "").strip()
-    elif file is not None:
-        try:
-            where, key = f"the file {file}", Path(file).expanduser().read_text(encoding="utf-8").strip()
-        except (OSError, ValueError) as error:
-            raise Missing(f"{base}: the key file {file} cannot be read ({type(error).__name__}).") from None
-    else:
-        return _Secret()
-    if not key or not key.isascii() or not key.isprintable():
-        raise Missing(f"{base}: {where} holds no usable key. Set it and try again.")
-    return _Secret(key)
-
-
-async def _exchange(
-    session: aiohttp.ClientSession, method: str, url: str, data: bytes | None = None
-) -> tuple[int, Mapping[str, str], bytes]:
-    """Status, headers and body; a body that is too large is read only until it is."""
-    async with session.request(method, url, data=data, allow_redirects=False) as reply:
-        parts, size = [], 0
-        async for part in reply.content.iter_any():
-            parts.append(part)
-            size += len(part)
-            if size > REPLY_CAP:
-                reply.close()
-                break
-        return reply.status, reply.headers, b"".join(parts)
-
-
-def _message(raw: bytes) -> str:
-    """What a server says in the body of an error, in the usual places."""
-    with contextlib.suppress(ValueError, RecursionError):
-        said = json.loads(raw[:65536])
-        for name in ("error", "message", "detail"):
-            said = said.get(name, said) if isinstance(said, dict) else said
-        return said if isinstance(said, str) else json.dumps(said)
-    return raw[:2000].decode("utf-8", "replace") or "nothing"
-
-
-def _pause(tries: int, after: str | None) -> float:
-    """Seconds until the next try: what the server asked for, else doubling; jittered and capped."""
-    wait = _seconds(after)
-    if wait is None:
-        wait = FIRST_PAUSE_S * 2 ** (tries - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
-    else:
-        wait *= random.uniform(1.0, 1.1)  # noqa: S311
-    return min(wait, LONGEST_PAUSE_S)
-
-
-def _seconds(after: str | None) -> float | None:
-    """A Retry-After header, a number or a date, as seconds from now.
-
-    >>> _seconds("2.5"), _seconds("Thu, 01 Jan 1970 00:00:00 GMT"), _seconds("soon")
-    (2.5, 0.0, None)
-    """
-    if after is None:
-        return None
-    with contextlib.suppress(ValueError):
-        seconds = float(after)
-        return max(seconds, 0.0) if math.isfinite(seconds) else None
-    with contextlib.suppress(ValueError):
-        date = parsedate_to_datetime(after)
-        date = date if date.tzinfo else date.replace(tzinfo=UTC)
-        return max((date - datetime.now(UTC)).total_seconds(), 0.0)
-    return None

@@ -17,6 +17,7 @@ from folkmoot.engines.contract import (
     Completion,
     EngineError,
     Finish,
+    Missing,
     Request,
     Unsupported,
     require,
@@ -31,13 +32,15 @@ _PIECE = re.compile(r"[A-Za-z]+|[^\sA-Za-z]+|\s+")
 class OpenAIEngine:
     """Asks a server. Safe from many tasks, and from more than one event loop.
 
-    Status 429 and 5xx and broken connections are tried again after pauses that double, with jitter; a server's
-    Retry-After is honoured, up to a minute. Anything else fails at once with one line. Redirects and proxy settings of
-    the environment are not followed. The key is read from a variable or a file when the first request is sent, and
+    Status 429 and 5xx and broken connections are tried again after pauses that double, with jitter. Status 429 and 503
+    also lower the number of requests in flight, which rises again while replies come, and their Retry-After, up to a
+    minute, holds for all requests. A server that is down is asked less than twice a second, and requests wait for it
+    within their time-out. Anything else fails at once with one line. Redirects and proxy settings of the environment are
+    not followed. The key is read from a variable or a file when the first request is sent, and
     shows up nowhere else. Of a reasoning model only the reply counts, not its thoughts.
 
-    `start` asks the server for its models: a dead address is found before any work (`Missing`), and the context window
-    is known from then on if the server tells it (vLLM does, as ``max_model_len``).
+    `start` asks the server for its models: a dead address or a wrong name is found before any work (`Missing`), and the
+    context window is known from then on if the server tells it (vLLM does, as ``max_model_len``).
 
     Args:
         base_url: Address up to and with ``/v1``: ``http://127.0.0.1:8000/v1``. Never with credentials in it.
@@ -46,9 +49,10 @@ class OpenAIEngine:
         api_key_file: File that holds the key, instead.
         seeds: The server honours ``seed`` (vLLM does on a GPU, not on a CPU).
         context: Tokens of prompt and reply that fit, if known.
-        max_concurrent: Requests in flight at most, per event loop; further ones wait here.
-        timeout: Seconds for one request from the moment it is sent, all retries and pauses included.
-        retries: How often a request is tried again.
+        max_concurrent: Requests in flight at most, per event loop; further ones wait here, deeper ones first.
+        timeout: Seconds for one request from the moment it is first sent, all retries and pauses included.
+        retries: How often a request is tried again. Tries while the server is down for all do not count, nor refused ones
+            (429, 503) while others are served.
         choose: The server understands vLLM's ``structured_outputs: {"choice": [...]}``.
         extra_body: Further fields of the request's body, such as ``{"chat_template_kwargs": {...}}``; part of the
             identity.
@@ -123,13 +127,22 @@ class OpenAIEngine:
         return count
 
     async def start(self) -> None:
-        """Find out whether the server answers, and its context window if it tells."""
+        """Find out whether the server answers and knows the model, and its context window if it tells.
+
+        Raises:
+            Missing: Nothing answers, the key is refused, or the server's list of models lacks this one.
+        """
         if self._started:
             return
-        for entry in await self._server.models():
-            length = entry.get("max_model_len")
-            if entry.get("id") == self._model and isinstance(length, int) and self._context is None:
-                self._context = length
+        listed = {str(m.get("id")): m for m in await self._server.models()}
+        # Ollama lists the model `name` as `name:latest`.
+        entry = listed.get(self._model) or listed.get(f"{self._model}:latest")
+        if listed and entry is None:
+            hint = self._server.unknown(self._model, list(listed))
+            raise Missing(f"{self._server.base}: it has no model {self._model!r}. {hint}")
+        length = entry and entry.get("max_model_len")
+        if isinstance(length, int) and self._context is None:
+            self._context = length
         self._started = True
 
     async def close(self) -> None:
@@ -140,7 +153,7 @@ class OpenAIEngine:
     async def complete(self, request: Request) -> Completion:
         """Send the request; see the class for what is tried again."""
         require(self, request)
-        reply = await self._server.post(_CHAT, self._body(request), self._model)
+        reply = await self._server.post(_CHAT, self._body(request), self._model, request.depth)
         said = self._read(reply)
         text = said.content
         if text is None and (said.finish == "refused" or (said.finish == "length" and said.completion_tokens)):
@@ -180,7 +193,7 @@ class OpenAIEngine:
             "logprobs": True,
             "top_logprobs": 20,
         }
-        reply = await self._server.post(_CHAT, body, self._model)
+        reply = await self._server.post(_CHAT, body, self._model, request.depth)
         said = self._read(reply)
         likely = _first_token(said.logprobs, options)
         weights = likely or [float(said.content == o) for o in options]
