@@ -1,15 +1,22 @@
 """What contributors write about their models, and team files."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from folkmoot.documents import BadInput
 from folkmoot.engines.cache import Completions
-from folkmoot.engines.contract import Sampling
+from folkmoot.engines.contract import Capabilities, Sampling
+from folkmoot.engines.hardware import Gpu, Hardware
 from folkmoot.engines.pool import EngineSpec, Pool
-from folkmoot.manifest import Manifest, participants, read_manifest, read_team
+from folkmoot.manifest import Manifest, bases, participants, read_manifest, read_team, refusals
 from folkmoot.participant import Participant
+
+Q = "model.layers.0.self_attn.q_proj"
 
 FULL = """\
 name: bo
@@ -60,7 +67,10 @@ def test_what_is_left_out_has_defaults(tmp_path: Path) -> None:
     ("change", "said"),
     [
         ("modell: x", ":3: unknown key 'modell'; did you mean 'model'?"),
-        ("engine: vlm", ":3: engine: input should be 'transformers', 'vllm', 'openai' or 'scripted', got 'vlm'"),
+        (
+            "engine: vlm",
+            ":3: engine: input should be 'transformers', 'vllm', 'openai', 'scripted' or 'simulated', got 'vlm'",
+        ),
         ("engine: openai", ":1: engine 'openai' needs a 'url', such as http://127.0.0.1:8000/v1"),
         ("url: http://x/v1", ":1: 'url' and 'api_key_env' go with engine 'openai': set 'engine: openai'"),
         ("engine: vllm\napi_key_env: KEY", ":1: 'url' and 'api_key_env' go with engine 'openai'"),
@@ -131,3 +141,85 @@ def test_who_asks_for_the_same_model_shares_an_engine() -> None:
     assert list(people) == ["ana", "bo", "cy"]
     assert people["ana"].engine is people["cy"].engine is not people["bo"].engine
     assert {p.sampling.max_tokens for p in people.values()} == {9}
+
+
+def write_base(folder: Path, width: int = 16) -> str:
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    save_file({f"{Q}.weight": np.zeros((width, width), "float32")}, folder / "model.safetensors")
+    return str(folder)
+
+
+def write_lora(folder: Path, width: int = 16, **config: Any) -> str:
+    folder.mkdir()
+    told = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]} | config
+    (folder / "adapter_config.json").write_text(json.dumps(told))
+    shapes = {"A": (4, width), "B": (width, 4)}
+    matrices = {f"base_model.model.{Q}.lora_{p}.weight": np.zeros(s, "float32") for p, s in shapes.items()}
+    save_file(matrices, folder / "adapter_model.safetensors")
+    return str(folder)
+
+
+def test_a_team_is_refused_by_name_with_everything_that_is_wrong_before_anything_is_built(tmp_path: Path) -> None:
+    base = write_base(tmp_path / "base")
+    team = [
+        Manifest(name="ana", model=base, adapter=write_lora(tmp_path / "good")),
+        Manifest(name="bo", model=base, adapter=write_lora(tmp_path / "wide", width=24)),
+        Manifest(name="cy", model=base, adapter=write_lora(tmp_path / "dora", use_dora=True, bias="all")),
+        Manifest(name="di", model=base, adapter=str(tmp_path / "nowhere")),
+        Manifest(name="ed", model="x", engine="openai", url="http://127.0.0.1:9/v1", adapter="a"),
+        Manifest(name="fi", model=base),
+    ]
+
+    class Untouched(Pool):
+        def engine(self, spec: EngineSpec) -> Any:
+            pytest.fail("an engine was built")
+
+    with pytest.raises(BadInput) as e:
+        participants(team, Untouched(Completions(None)), "vllm")
+    lines = str(e.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"participant '{n}'" for n in ("bo", "cy", "cy", "di", "ed")]
+    for line, said in zip(
+        lines,
+        ["is 16 wide here and 24 there", "biases", "uses DoRA", "no such folder", "takes no adapter"],
+        strict=True,
+    ):
+        assert said in line
+    assert [line for line in refusals(team, "transformers") if "DoRA" in line] == [], "transformers has it"
+
+
+def test_an_adapter_whose_base_is_not_here_is_checked_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOLKMOOT_CACHE", str(tmp_path / "cache"))
+    wide = Manifest(name="ana", model="org/absent", adapter=write_lora(tmp_path / "wide", width=24))
+    pissa = Manifest(name="bo", model="org/absent", adapter=write_lora(tmp_path / "pissa", init_lora_weights="pissa"))
+    assert ["participant 'bo'" in line for line in refusals([wide, pissa], "vllm")] == [True]
+
+
+def test_a_rehearsal_needs_no_adapters(tmp_path: Path) -> None:
+    people = participants([Manifest(name="ana", model="x", adapter=str(tmp_path / "none"))], pool(), "transformers")
+    assert people["ana"].adapter == str(tmp_path / "none")
+
+
+def test_bases_have_the_adapters_of_all_who_use_them() -> None:
+    team = [Manifest(name=n, model=m, adapter=a) for n, m, a in [("a", "x", "1"), ("b", "y", None), ("c", "x", "2")]]
+    found = bases([*team, Manifest(name="d", model="x", adapter="1")], "vllm")
+    assert {s.model: b.adapters for s, b in found.items()} == {"x": ("1", "2"), "y": ()}
+
+
+def test_the_engine_is_built_for_the_adapters_of_the_team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, built = write_base(tmp_path / "base"), {}
+
+    def engine(model: str, **told: Any) -> Any:
+        from folkmoot.engines.scripted import Scripted
+
+        built.update(told)
+        return Scripted(["x"], capabilities=Capabilities(adapters=True))
+
+    monkeypatch.setattr("folkmoot.engines.vllm.VllmEngine", engine)
+    team = [Manifest(name=n, model=base, adapter=write_lora(tmp_path / n)) for n in ("ana", "bo")]
+    here = Hardware((Gpu(0, "card", 2**34, 2**34),), 2**34, 2**34, "gpu", "gpu")
+    people = participants(team, Pool(Completions(None), hardware=lambda: here), "vllm")
+    assert people["ana"].engine is people["bo"].engine
+    assert (built["max_loras"], built["max_lora_rank"]) == (2, 8), "rank 4 takes vLLM's limit of 8"

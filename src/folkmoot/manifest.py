@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from folkmoot.documents import Document, load, validate
+from folkmoot.documents import BadInput, Document, load, validate
+from folkmoot.engines.bases import Base, EngineSpec, folder, local_kind
 from folkmoot.engines.contract import Engine, Sampling
-from folkmoot.engines.pool import EngineSpec, Pool
+from folkmoot.engines.lora import examine
+from folkmoot.engines.pool import Pool
 from folkmoot.participant import Participant, check_name
 
 
@@ -36,7 +38,7 @@ class Manifest(Document):
 
     name: str
     model: str = Field(min_length=1)
-    engine: Literal["transformers", "vllm", "openai", "scripted"] | None = None
+    engine: Literal["transformers", "vllm", "openai", "scripted", "simulated"] | None = None
     revision: str | None = None
     url: str | None = None
     api_key_env: str | None = None
@@ -119,6 +121,47 @@ def beside(manifest: Manifest, folder: Path) -> Manifest:
     return manifest.model_copy(update=changes)
 
 
+def bases(manifests: Sequence[Manifest], engine: str) -> dict[EngineSpec, Base]:
+    """The different models that participants use, each with the folders of all adapters on it.
+
+    Args:
+        manifests: Who.
+        engine: Kind of engine for those that name none.
+    """
+    found: dict[EngineSpec, dict[str, None]] = {}
+    for m in manifests:
+        used = found.setdefault(m.engine_spec(engine), {})
+        if m.adapter:
+            used[m.adapter] = None
+    return {spec: Base(spec, tuple(used)) for spec, used in found.items()}
+
+
+def refusals(manifests: Sequence[Manifest], engine: str) -> list[str]:
+    """What is wrong with the adapters of participants, a line for each fault, by name. Loads and fetches nothing.
+
+    Whether an adapter fits its base is seen where the base is on this machine.
+
+    Args:
+        manifests: Who.
+        engine: Kind of engine for those that name none.
+    """
+    found = []
+    for m in manifests:
+        if not m.adapter:
+            continue
+        spec = m.engine_spec(engine)
+        kind = local_kind(spec)
+        if kind is not None:
+            faults = examine(m.adapter, folder(spec), engine=kind)[1]
+            found += [f"participant {m.name!r}: adapter {m.adapter}: {fault}." for fault in faults]
+        elif spec.kind == "openai":
+            found.append(
+                f"participant {m.name!r}: adapter {m.adapter}: an endpoint takes no adapter folders. Name the model under "
+                "which the endpoint serves it, and leave the adapter out."
+            )
+    return found
+
+
 def participants(
     manifests: Sequence[Manifest], pool: Pool, engine: str, sampling: Sampling | None = None
 ) -> dict[str, Participant]:
@@ -129,10 +172,20 @@ def participants(
         pool: Where engines come from.
         engine: Kind of engine for those that name none.
         sampling: Overrides everybody's own.
+
+    Raises:
+        BadInput: Adapters cannot be used; one line for everything that is wrong with any of them.
+        Missing: A model is larger than this machine's memory.
     """
-    specs = {m.name: m.engine_spec(engine) for m in manifests}
-    found = {}
-    for m in manifests:
-        adapters = {other.adapter for other in manifests if other.adapter and specs[other.name] == specs[m.name]}
-        found[m.name] = m.participant(pool.engine(specs[m.name], adapters=len(adapters)), sampling)
-    return found
+    if not pool.scripted:
+        _refuse(manifests, engine)
+        asked = bases(manifests, engine).values()
+        if pool.fetch(asked):
+            _refuse(manifests, engine)  # now that there are bases to compare them with
+        pool.seat(asked)
+    return {m.name: m.participant(pool.engine(m.engine_spec(engine)), sampling) for m in manifests}
+
+
+def _refuse(manifests: Sequence[Manifest], engine: str) -> None:
+    if wrong := refusals(manifests, engine):
+        raise BadInput("\n".join(wrong))

@@ -37,7 +37,7 @@ def found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("FOLKMOOT_CACHE", str(tmp_path))
 
     def run(*engines: EngineCheck, arguments: tuple[str, ...] = (), **machine: object):
-        monkeypatch.setattr(probe, "engines", lambda _: engines)
+        monkeypatch.setattr(probe, "engines", lambda *_, **__: engines)
         monkeypatch.setattr(probe, "machine", lambda _: MACHINE | machine)
         return CliRunner().invoke(app, [*arguments], env={"COLUMNS": "200"})
 
@@ -110,6 +110,7 @@ def test_json_is_all_there_is_on_standard_output(found):
         "works": False,
         "detail": BROKEN.detail,
         "remedy": BROKEN.remedy,
+        "earlier": None,
     }
     assert report["machine"]["cores"] == 2
     assert report["packages"]["langgraph"]
@@ -122,7 +123,12 @@ def test_json_is_all_there_is_on_standard_output(found):
         ({}, True, False, []),
         ({"cache_free_gib": 2.0}, True, False, ["FOLKMOOT_CACHE"]),
         ({"cache_free_gib": 2.0}, True, True, []),
-        ({"memory_free_gib": 3.0}, True, True, ["3 GiB of memory"]),
+        (
+            {"memory_free_gib": 3.0},
+            True,
+            True,
+            ["3 GiB of memory are free, and the quickstart takes about 6 at its peak"],
+        ),
         ({"memory_free_gib": None}, True, True, []),
         ({"bf16": False}, True, True, ["bf16"]),
         ({"bf16": None}, True, True, []),
@@ -143,7 +149,7 @@ def test_the_machine_is_described_within_its_container(monkeypatch, tmp_path):
         "/sys/fs/cgroup/memory.current": "2147483648\n",
         "/sys/fs/cgroup/cpu.max": "50000 100000\n",
     }
-    monkeypatch.setattr(probe, "_read", lambda path: files.get(path, ""))
+    monkeypatch.setattr(probe.hardware, "read", lambda path: files.get(path, ""))
     here = probe.machine(tmp_path / "not" / "there" / "yet")
     assert (here["cpu"], here["bf16"], here["cores"]) == ("Fast One", True, 0.5)
     assert (here["memory_gib"], here["memory_free_gib"]) == (6.0, 4.0)
@@ -152,15 +158,84 @@ def test_the_machine_is_described_within_its_container(monkeypatch, tmp_path):
 
 
 def test_what_cannot_be_read_is_unknown_and_no_error(monkeypatch):
-    monkeypatch.setattr(probe, "_read", lambda path: "")
+    monkeypatch.setattr(probe.hardware, "read", lambda path: "")
     here = probe.machine(Path("/"))
     assert here["bf16"] is None
     assert here["cores"] >= 1
 
 
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Probe with pretended results; returns what was tried each time, and the file of what is remembered."""
+    memo = tmp_path / "cache" / "doctor.json"
+    works = {"transformers": True, "vllm": True, "openai": True}
+    seen: list[str] = []
+
+    def pretend(name, script, lacking):
+        seen.append(name)
+        return EngineCheck(name, works[name], "detail", "" if works[name] else "remedy", gpus=("a GPU",))
+
+    monkeypatch.setattr(probe, "check", pretend)
+
+    def run(installed=None, **options):
+        seen.clear()
+        checks = probe.engines(installed or probe.packages(), memo, **options)
+        return sorted(seen), {c.name: c for c in checks}
+
+    return run, works, memo
+
+
+def test_what_loaded_is_not_loaded_again_while_nothing_changes(tried):
+    run, _, memo = tried
+    assert run()[0] == ["openai", "transformers", "vllm"]
+    names, checks = run(said=lambda: pytest.fail("it says that it loads"))
+    assert names == []
+    assert checks["vllm"].works
+    assert checks["vllm"].earlier
+    assert checks["transformers"].gpus == ("a GPU",)
+    assert run(fresh=True)[0] == ["openai", "transformers", "vllm"]
+    memo.write_text("{")
+    assert run()[0] == ["openai", "transformers", "vllm"]
+
+
+def test_what_did_not_load_is_tried_again(tried):
+    run, works, _ = tried
+    works["vllm"] = False
+    run()
+    assert run()[0] == ["vllm"]
+    works["vllm"] = True
+    assert run()[1]["vllm"].works
+    assert run()[0] == []
+
+
+def test_a_changed_package_is_loaded_again(tried, monkeypatch, tmp_path):
+    run, _, _ = tried
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(site)])
+    run()
+    (site / "torchvision-0.1.dist-info").mkdir()  # nobody asked for it, and it can break transformers
+    assert run()[0] == ["openai", "transformers", "vllm"]
+    assert run()[0] == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    assert run()[0] == ["openai", "transformers", "vllm"]
+
+
+def test_a_cache_that_cannot_be_written_only_costs_time(monkeypatch, tmp_path):
+    monkeypatch.setattr(probe, "check", lambda name, *_: EngineCheck(name, True, ""))
+    (tmp_path / "file").touch()
+    assert all(c.works for c in probe.engines(probe.packages(), tmp_path / "file" / "doctor.json"))
+
+
+def test_when_it_was_loaded_is_said(found):
+    earlier = EngineCheck("transformers", True, "runs on the CPU", earlier="2026-01-02T03:04+00:00")
+    assert "Loaded on 2026-01-02T03:04+00:00" in found(earlier).stdout
+    assert "Loaded on" not in found(WORKS).stdout
+
+
 @pytest.mark.real
-def test_the_engines_of_this_environment_work():
-    checks = {c.name: c for c in probe.engines(probe.packages())}
+def test_the_engines_of_this_environment_work(tmp_path):
+    checks = {c.name: c for c in probe.engines(probe.packages(), tmp_path / "doctor.json")}
     assert checks["transformers"].works, checks["transformers"]
     assert checks["vllm"].works, checks["vllm"]
     assert checks["openai"].works

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,23 +10,46 @@ import typer
 QUICKSTART = ("smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct")
 ROOM_GIB = 6.0
 """What those models need on disk while they are fetched and converted."""
-MEMORY_GIB = 5.0
-"""What they need in memory, all three in bf16 and at work."""
+MEMORY_GIB = 6.0
+"""What the quickstart takes in memory at its peak, near enough: all three models in bf16, at work."""
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+def doctor(
+    team: Annotated[
+        Path | None,
+        typer.Option(help="A team file: show where its models would run, and what is wrong with its adapters."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="With --team: transformers or vllm, for members that name no engine.")
+    ] = "transformers",
+    in_flight: Annotated[int, typer.Option(min=1, help="With --team: requests at a time to plan memory for.")] = 128,
+    tokens: Annotated[int, typer.Option(min=1, help="With --team: tokens of prompt and reply, for each.")] = 2048,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Load the engines' packages again, also if they loaded before.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
     """Say what is installed, which engines work here, and what to do if not.
 
-    Exit code 0 if an engine that runs weights works, else 4.
+    Exit code 0 if an engine that runs weights works, else 4. With --team: 2 if an adapter or a model cannot be used, 4 if
+    a model does not fit into memory.
     """
+    if team is not None:
+        from folkmoot.cli.seating import show_team
+
+        raise typer.Exit(show_team(team, engine, tokens=tokens, in_flight=in_flight, as_json=json))
     from folkmoot.cli.probe import engines, machine, packages
     from folkmoot.paths import cache_dir
     from folkmoot.progress import Line
 
     line = Line()
     installed = packages()
-    line("doctor: loading what is installed, to see whether it works")
-    checks = engines(installed)
+    checks = engines(
+        installed,
+        cache_dir() / "doctor.json",
+        fresh=fresh,
+        said=lambda: line("doctor: loading what is installed, to see whether it works"),
+    )
     line.close()
     here, models = machine(cache_dir()), _models()
     ready = any(c.works for c in checks if c.name in ("transformers", "vllm"))
@@ -35,7 +59,10 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="For programs.")] =
         "machine": here,
         "gpus": list(next((c.gpus for c in checks if c.gpus), ())),
         "models": models,
-        "engines": [{"name": c.name, "works": c.works, "detail": c.detail, "remedy": c.remedy} for c in checks],
+        "engines": [
+            {"name": c.name, "works": c.works, "detail": c.detail, "remedy": c.remedy, "earlier": c.earlier or None}
+            for c in checks
+        ],
         "advice": advice(here, local=ready, fetched=all(m["ready"] for m in models if m["name"] in QUICKSTART)),
         "ready": ready,
     }
@@ -79,8 +106,8 @@ def advice(here: dict[str, Any], *, local: bool, fetched: bool) -> list[str]:
     free = here["memory_free_gib"]
     if local and free is not None and free < MEMORY_GIB:
         found.append(
-            f"{free:g} GiB of memory are free, and the quickstart's models take about {MEMORY_GIB:g}: close other programs, "
-            "or compare smaller models"
+            f"{free:g} GiB of memory are free, and the quickstart takes about {MEMORY_GIB:g} at its peak: close other "
+            "programs, or compare smaller models"
         )
     if local and here["bf16"] is False:
         found.append(
@@ -120,6 +147,8 @@ def show(report: dict[str, Any]) -> None:
     console.print(machine)
     console.print()
     console.print(verdicts)
+    if earlier := next((e["earlier"] for e in report["engines"] if e["earlier"]), None):
+        console.print(Text(f"\nLoaded on {earlier}; no package has changed since. --fresh loads them again."))
     for line in report["advice"]:
         console.print(Text(f"\nNote: {line}"))
     if not report["ready"]:

