@@ -1,4 +1,7 @@
-"""The embedded engine: tiny models with random weights for every rule, SmolLM2 for sense."""
+"""The embedded engine on a thread: tiny models with random weights for every rule, SmolLM2 for sense.
+
+In a process of its own it is tested in test_remote.py, and by what all engines promise.
+"""
 
 import asyncio
 import gc
@@ -93,7 +96,9 @@ class Rows:
         self.said = [[] for _ in asked]
 
     def add(self, *new):
-        self._note(new, self.decoder.add([self.asked[i] + self.said[i] for i in new], [GREEDY] * len(new)))
+        self._note(
+            new, self.decoder.add([self.asked[i] + self.said[i] for i in new], [GREEDY] * len(new), [None] * len(new))
+        )
         self.rows += new
 
     def step(self, times=1):
@@ -154,7 +159,7 @@ def test_options_get_the_likelihood_they_have_alone(kind):
     asked = prompts(4, 9)
     options = [[[5], [6, 7], [8, 9, 10, 11]], [[12]]]
     decoder, plain = decoder_of(tiny(kind)), tiny(kind)
-    for got, prompt, some in zip(decoder.score(asked, options), asked, options, strict=True):
+    for got, prompt, some in zip(decoder.score(asked, options, [None] * len(asked)), asked, options, strict=True):
         assert got == pytest.approx([likelihood(plain, prompt, o) for o in some], abs=1e-4)
 
 
@@ -163,7 +168,7 @@ def test_many_options_are_scored_in_parts(monkeypatch):
     (prompt,) = prompts(6)
     options = prompts(1, 2, 3, 4, 2, 3, 1)
     decoder, plain = decoder_of(tiny()), tiny()
-    (got,) = decoder.score([prompt], [options])
+    (got,) = decoder.score([prompt], [options], [None])
     assert got == pytest.approx([likelihood(plain, prompt, o) for o in options], abs=1e-4)
 
 
@@ -264,7 +269,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 async def engine(folder):
-    built = TransformersEngine(folder, dtype="float32", device="cpu", threads=1)
+    built = TransformersEngine(folder, dtype="float32", device="cpu", threads=1, process=False)
     yield built
     await built.close()
 
@@ -317,13 +322,13 @@ async def test_a_cancelled_request_frees_its_row(engine):
     await engine.start()
     long = asyncio.ensure_future(engine.complete(ask("on and on", max_tokens=400)))
     other = asyncio.ensure_future(engine.complete(ask("and on", max_tokens=60)))
-    await until(lambda: engine._batcher._rows)
+    await until(lambda: engine._runner.batcher._rows)
     long.cancel()
     with pytest.raises(asyncio.CancelledError):
         await long
     assert (await other).completion_tokens == 60
     assert (await engine.complete(ask("more"))).completion_tokens == 16
-    await until(lambda: not engine._batcher._rows)
+    await until(lambda: not engine._runner.batcher._rows)
 
 
 async def test_a_prompt_that_does_not_fit_is_refused_with_figures(engine):
@@ -357,7 +362,7 @@ async def test_what_an_engine_promises(engine, folder):
     assert isinstance(engine, Engine)
     assert engine.identity.startswith("transformers:sha256:")
     assert engine.identity.endswith(":float32")
-    assert TransformersEngine(folder, device="cpu", dtype="bfloat16").identity.endswith(":bfloat16")
+    assert TransformersEngine(folder, device="cpu", dtype="bfloat16", process=False).identity.endswith(":bfloat16")
     assert engine.count_tokens("abc\u00e9") == 5
     assert repr(engine) == f"TransformersEngine({str(folder)!r})"
     with pytest.raises(EngineError, match="last message must come from the user"):
@@ -365,7 +370,7 @@ async def test_what_an_engine_promises(engine, folder):
 
 
 def test_one_engine_serves_loop_after_loop_and_several_at_once(folder):
-    engine = TransformersEngine(folder, dtype="float32", device="cpu", threads=1)
+    engine = TransformersEngine(folder, dtype="float32", device="cpu", threads=1, process=False)
     texts = [asyncio.run(engine.complete(ask("a"))).text for _ in range(3)]
     threads = [threading.Thread(target=lambda: texts.append(asyncio.run(engine.complete(ask("a"))).text))] * 1
     threads += [threading.Thread(target=lambda: texts.append(asyncio.run(engine.complete(ask("a"))).text))]
@@ -380,7 +385,7 @@ def test_one_engine_serves_loop_after_loop_and_several_at_once(folder):
 
 async def test_closing_stops_the_thread_and_a_request_starts_it_again(engine):
     first = await engine.complete(ask("a"))
-    thread = engine._batcher._thread
+    thread = engine._runner.batcher._thread
     await engine.close()
     await engine.close()
     assert not thread.is_alive()
@@ -388,9 +393,9 @@ async def test_closing_stops_the_thread_and_a_request_starts_it_again(engine):
 
 
 async def test_an_engine_that_nobody_holds_ends_its_thread(folder):
-    engine = TransformersEngine(folder, dtype="float32", device="cpu", threads=1)
+    engine = TransformersEngine(folder, dtype="float32", device="cpu", threads=1, process=False)
     await engine.complete(ask("a"))
-    thread = engine._batcher._thread
+    thread = engine._runner.batcher._thread
     del engine
     gc.collect()
     thread.join(10)
@@ -402,7 +407,7 @@ def test_building_loads_nothing_and_leaving_does_not_hang(folder):
 import asyncio, sys, time
 from folkmoot.engines.contract import Message, Request, Sampling
 from folkmoot.engines.transformers import TransformersEngine
-engine = TransformersEngine({str(folder)!r}, threads=1, device="cpu")
+engine = TransformersEngine({str(folder)!r}, threads=1, device="cpu", process=False)
 print([m for m in ("torch", "transformers", "peft") if m in sys.modules])
 async def leave():
     await engine.start()
@@ -448,7 +453,7 @@ async def test_a_model_that_cannot_be_loaded_is_missing_until_it_is_there(folder
     broken = tmp_path / "model"
     shutil.copytree(folder, broken)
     (broken / "model.safetensors").write_bytes(b"not weights")
-    engine = TransformersEngine(broken, device="cpu", dtype="float32", threads=1)
+    engine = TransformersEngine(broken, device="cpu", dtype="float32", threads=1, process=False)
     with pytest.raises((Missing, ValueError)):
         await engine.complete(ask("a"))
     shutil.copy(folder / "model.safetensors", broken)
@@ -464,7 +469,7 @@ def test_settings_that_cannot_be_are_refused_at_once(folder, wrong):
 
 async def test_a_precision_that_does_not_exist_is_refused(folder):
     with pytest.raises(EngineError, match="dtype 'int3' is not known"):
-        await TransformersEngine(folder, dtype="int3").start()
+        await TransformersEngine(folder, dtype="int3", process=False).start()
 
 
 def lora(model, path, seed=1, **changes):
@@ -561,7 +566,7 @@ SMOL = "smollm2-135m-instruct"
 @pytest.fixture(scope="module")
 def exact():
     """SmolLM2 in float32, where replies do not depend on the batch."""
-    engine = TransformersEngine(SMOL, device="cpu", dtype="float32")
+    engine = TransformersEngine(SMOL, device="cpu", dtype="float32", process=False)
     yield engine
     asyncio.run(engine.close())
 
@@ -592,7 +597,7 @@ class TestSmolLM2:
         running = asyncio.ensure_future(exact.complete(ask(self.ASKED[4], max_tokens=40)))
         joining = []
         for q in self.ASKED[:4]:
-            await until(lambda: running.done() or len(exact._batcher._rows) == 1)
+            await until(lambda: running.done() or len(exact._runner.batcher._rows) == 1)
             joining.append(await exact.complete(ask(q, max_tokens=4)))
             assert not running.done(), "it was to join a running batch"
         for late, alone_before in zip(joining, one_by_one, strict=False):
@@ -621,11 +626,11 @@ class TestSmolLM2:
 
     async def test_a_cancelled_request_frees_its_row(self, exact):
         task = asyncio.ensure_future(exact.complete(ask("Tell me a long story.", max_tokens=500)))
-        await until(lambda: exact._batcher and exact._batcher._rows)
+        await until(lambda: exact._runner.batcher and exact._runner.batcher._rows)
         task.cancel()
         began = time.monotonic()
         assert (await exact.complete(ask("Say hello.", max_tokens=3))).completion_tokens == 3
-        await until(lambda: not exact._batcher._rows)
+        await until(lambda: not exact._runner.batcher._rows)
         assert time.monotonic() - began < 30
 
     async def test_an_adapter_changes_replies_and_the_base_stays(self, exact, tmp_path):

@@ -39,6 +39,7 @@ class Job:
         decode: Ids to text.
         eos: Tokens that end a reply.
         adapter: LoRA folder, or None.
+        depth: Steps of its discussion that are already done.
         options: Token ids of the options, if it is a choice and not a reply that is wanted.
         future: Gets the `Completion` or `Choice`, or an `EngineError`. Cancelling it takes the job out.
         queued: When it came in (seconds of `time.perf_counter`).
@@ -50,6 +51,7 @@ class Job:
     decode: Decode
     eos: frozenset[int] = frozenset()
     adapter: str | None = None
+    depth: int = 0
     options: list[list[int]] = field(default_factory=list)
     future: Future[Any] = field(default_factory=Future)
     queued: float = field(default_factory=time.perf_counter)

@@ -68,7 +68,7 @@ def execute(name: str, options: RunOptions, *, check_only: bool = False) -> int:
     folder = options.out or Path("runs") / (f"{suite.name}-scripted" if options.scripted else suite.name)
     began, line = time.monotonic(), Line()
     completions = Completions(None if options.scripted or not options.cache else completions_file())
-    pool = Pool(completions, progress=line, scripted=options.scripted)
+    pool = Pool(completions, progress=line, scripted=options.scripted, in_flight=suite.in_flight)
     try:
         with RunStore(folder) as store:
             line(f"suite {suite.name}", note=describe(plan))
