@@ -5,8 +5,10 @@ import time
 from concurrent.futures import wait
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from folkmoot.engines.admission import PATIENCE_S, PREFILL_TOKENS, admit, prefills
+from folkmoot.engines.admission import PATIENCE_S, PREFILL_TOKENS, admit, prefills, turn
 from folkmoot.engines.batching import Batcher
 from folkmoot.engines.contract import EngineError, Sampling
 from folkmoot.engines.job import Job, Watch
@@ -24,50 +26,55 @@ def job(prompt="ab", n=4, **kwargs):
 
 
 class Counting:
-    """Says the letter after the last one of each row; ends after z. Every call is noted; `gate` holds a step up."""
+    """Says the letter after the last one of each row; ends after z. Every call is noted; `gate` holds a step up.
 
-    def __init__(self, joins=True, room=10**6, fails=()):
+    With an adapter it is the letter after that. Those in `alone` do not mix with others.
+    """
+
+    def __init__(self, joins=True, room=10**6, fails=(), alone=()):
         self.joins, self.room, self.turnstile = joins, room, Turnstile()
         self.rows, self.log, self.fails = 0, [], list(fails)
-        self.adapter, self.closed = None, False
+        self.closed, self.alone, self.worn = False, alone, []
         self.gate = threading.Semaphore(10**6)
 
-    def use(self, adapter):
+    def company(self, adapter):
         if adapter == "broken":
             raise EngineError("adapter broken: no")
-        self.adapter = adapter
+        return adapter if adapter in self.alone else "mixes"
 
-    def _say(self, kind, last):
+    def _say(self, kind, last, worn):
         self.gate.acquire()
         self.log.append((kind, len(last)))
         for i, (when, error) in enumerate(self.fails):
             if when(kind, self.rows + (len(last) if kind == "add" else 0)):
                 del self.fails[i]
                 raise error
-        shift = 0 if self.adapter is None else 1
-        return [END if i >= ord("z") else i + 1 + shift for i in last]
+        return [END if i >= ord("z") else i + 1 + (a is not None) for i, a in zip(last, worn, strict=True)]
 
-    def add(self, prompts, draws):
+    def add(self, prompts, draws, adapters):
         assert len(prompts) == len(draws)
-        tokens = self._say("add", [p[-1] for p in prompts])
+        tokens = self._say("add", [p[-1] for p in prompts], adapters)
         self.rows += len(prompts)
+        self.worn += adapters
+        assert len({a if a in self.alone else "mixes" for a in self.worn}) == 1
         return tokens
 
     def step(self, last, draws):
         assert len(last) == len(draws) == self.rows
-        return self._say("step", last)
+        return self._say("step", last, self.worn)
 
     def drop(self, gone):
         order = [i for i in range(self.rows) if i not in gone][::-1]  # any order will do
-        self.rows = len(order)
+        self.rows, self.worn = len(order), [self.worn[i] for i in order]
         return order
 
-    def score(self, prompts, options):
+    def score(self, prompts, options, adapters):
         self.log.append(("score", sum(map(len, options))))
-        return [[-float(o[0]) for o in some] for some in options]
+        signs = [-1.0 if a is None else 1.0 for a in adapters]
+        return [[sign * float(o[0]) for o in some] for sign, some in zip(signs, options, strict=True)]
 
     def clear(self):
-        self.rows = 0
+        self.rows, self.worn = 0, []
 
     def close(self):
         self.closed = True
@@ -80,8 +87,7 @@ def run(decoder, jobs, max_batch=8):
     batcher.up.result(5)
     with batcher._news:
         for j in jobs:
-            batcher._waiting.append(j)
-        batcher._news.notify()
+            batcher.submit(j)
     decoder.gate.release(10**6)
     wait([j.future for j in jobs], timeout=10)
     batcher.stop()
@@ -197,29 +203,57 @@ def test_a_row_without_numbers_fails_alone_and_leaves_nothing_behind():
     assert ("clear", 1) in decoder.log, "what is no number must not stay in memory"
 
 
-def test_one_batch_has_one_adapter():
-    done = run(Counting(), [job("a", 2), job("a", 2, adapter="plus"), job("m", 2), job("m", 2, adapter="plus")])
-    assert [c.text for c in done] == ["bc", "ce", "no", "oq"]
+@pytest.mark.parametrize(("alone", "batches"), [((), 1), (("plus",), 2), (("plus", "more"), 3)])
+def test_rows_have_their_own_adapters_and_those_that_mix_run_together(alone, batches):
+    decoder = Counting(alone=alone)
+    wanted = [None, "plus", "more"] * 2
+    done = run(decoder, [job("am"[i // 3], 2, adapter=a) for i, a in enumerate(wanted)])
+    assert [c.text for c in done] == ["bc", "ce", "ce", "no", "oq", "oq"]
+    assert sum(kind == "add" for kind, _ in decoder.log) == batches
 
 
 def test_a_broken_adapter_fails_its_requests_only():
-    done = run(Counting(), [job("a", 2), job("a", 2, adapter="broken"), job("m", 2)])
-    assert [done[0].text, str(done[1]), done[2].text] == ["bc", "adapter broken: no", "no"]
+    done = run(Counting(), [job("a", 2), *(job("a", 2, adapter="broken") for _ in range(2)), job("m", 2)])
+    assert [done[0].text, done[3].text] == ["bc", "no"]
+    assert [str(d) for d in done[1:3]] == ["adapter broken: no"] * 2
+
+
+def test_an_adapter_that_breaks_while_its_rows_run_fails_only_who_comes_later():
+    class Breaking(Counting):
+        def company(self, adapter):
+            if adapter == "gone" and self.log:
+                raise MemoryError
+            return "mixes"
+
+    done = run(Breaking(), [job("a", 9, adapter="gone"), job("a", 9), job("m", 2, adapter="gone")], max_batch=2)
+    assert [done[0].text, done[1].text] == ["cegikmoqs", "bcdefghij"]
+    assert "not enough memory" in str(done[2])
+
+
+def test_deeper_discussions_go_first():
+    jobs = [job(letter, 1, depth=depth) for letter, depth in (("a", 0), ("b", 1), ("c", 0), ("d", 2), ("e", 1))]
+    ends = []
+    for j in jobs:
+        j.future.add_done_callback(lambda f: ends.append(f.result().text))
+    run(Counting(), jobs, max_batch=1)
+    assert ends == ["e", "c", "f", "b", "d"]
 
 
 def test_choices_are_scored_beside_the_running_rows():
-    done = run(Counting(), [job("a", 3), job("a", options=[[1], [2]]), job("b", options=[[5]])])
+    asked = [job("a", 3), job("a", options=[[1], [2]]), job("b", options=[[5]])]
+    done = run(Counting(), [*asked, job("a", options=[[1], [2]], adapter="turns")])
     assert done[0].text == "bcd"
     assert done[1].probabilities == pytest.approx((0.731, 0.269), abs=1e-3)
     assert done[2].probabilities == (1.0,)
+    assert done[3].probabilities == pytest.approx((0.269, 0.731), abs=1e-3)
     assert (done[1].method, done[1].prompt_tokens, done[1].completion_tokens) == ("likelihood", 1, 0)
 
 
 def test_times_are_of_waiting_and_of_work():
     class Slow(Counting):
-        def _say(self, kind, last):
+        def _say(self, kind, last, worn):
             time.sleep(0.02)
-            return super()._say(kind, last)
+            return super()._say(kind, last, worn)
 
     first, second = run(Slow(), [job("a", 5), job("b", 5)], max_batch=1)
     assert second.queue_s >= first.queue_s + 0.1
@@ -339,20 +373,85 @@ def test_admission(waiting, running, options, admitted):
     assert len(chosen) == admitted
 
 
-def test_admission_keeps_to_one_adapter_and_changes_in_the_end():
+def test_admission_keeps_to_one_company_and_changes_in_the_end():
     a, b = job(adapter="a"), job(adapter="b")
     limits = {"limit": 8, "room": 10**6}
     assert admit([b, a, b], [], **limits) == [b, b]
-    assert admit([b, a], [a], **limits, age=1) == [a]
-    assert admit([b, a], [a], **limits, age=PATIENCE_S + 1) == []
-    assert admit([a, a], [a], **limits, age=PATIENCE_S + 1) == [a, a]
+    assert admit([b, a], [a], **limits, batch="a", age=1) == [a]
+    assert admit([b, a], [a], **limits, batch="a", age=PATIENCE_S + 1) == []
+    assert admit([a, b], [a], **limits, batch="a", age=PATIENCE_S + 1) == [a], "the first in line may join"
+    assert admit([b, a], [a], **limits, batch="all", company=lambda _: "all") == [b, a]
+
+
+def test_admission_asks_only_about_adapters_that_may_start():
+    asked = []
+    jobs = [job(adapter=str(i)) for i in range(9)]
+    assert len(admit(jobs, [], limit=3, room=10**6, company=lambda a: asked.append(a))) == 3
+    assert set(asked) == {"0", "1", "2"}
+
+
+QUEUES = st.lists(
+    st.builds(
+        lambda prompt, n, depth, adapter, options: job(
+            "x" * prompt, n, depth=depth, adapter=adapter, options=[[1]] * options
+        ),
+        st.integers(1, 3000),
+        st.integers(1, 500),
+        st.integers(0, 3),
+        st.sampled_from([None, "a", "alone"]),
+        st.sampled_from([0, 0, 0, 2, 5]),
+    ),
+    max_size=30,
+)
+
+
+class TestAdmissionOfAnyQueue:
+    def admitted(self, queue, limit, room, running=()):
+        waiting = sorted(queue, key=turn)
+        company = {None: 1, "a": 1, "alone": 2}.get
+        batch = company(running[0].adapter) if running else None
+        return waiting, admit(waiting, running, limit=limit, room=room, company=company, batch=batch)
+
+    @given(QUEUES, st.integers(1, 12), st.integers(1, 20_000))
+    def test_nobody_overtakes_an_equal_or_a_deeper_one(self, queue, limit, room):
+        waiting, new = self.admitted(queue, limit, room)
+        mixing = [j for j in waiting if (j.adapter == "alone") == (waiting[0].adapter == "alone")]
+        assert new == mixing[: len(new)]
+        assert bool(new) == bool(queue)
+
+    @given(QUEUES, st.integers(1, 12), st.integers(1, 20_000))
+    def test_what_is_admitted_fits(self, queue, limit, room):
+        _, new = self.admitted(queue, limit, room)
+        rows = sum(j.rows for j in new)
+        assert len(new) <= 1 or (rows <= limit and rows * max(j.longest for j in new) <= room)
+
+    @given(QUEUES, st.integers(1, 4))
+    def test_everybody_is_served_in_the_order_of_the_queue(self, queue, limit):
+        left, served = queue, []
+        while left:
+            waiting, new = self.admitted(left, limit, 10**6)
+            assert new[0] is waiting[0], "the first in line is never passed over"
+            served += new
+            left = [j for j in left if j not in new]
+        of_company = [j for j in served if j.adapter == "alone"]
+        assert of_company == sorted(of_company, key=turn)
 
 
 def test_prompts_are_computed_in_groups_of_about_one_length():
     jobs = [job("x" * n) for n in (10, 500, 20, 480, 12)]
     assert [[j.tokens for j in group] for group in prefills(jobs)] == [[500, 480], [20, 12, 10]]
-    many = [job("x" * (PREFILL_TOKENS // 4)) for _ in range(9)]
+    many = [job(letter * (PREFILL_TOKENS // 4)) for letter in "abcdefghi"]
     assert [len(g) for g in prefills(many)] == [4, 4, 1]
+
+
+def test_equal_prompts_are_computed_together_however_many_tokens_they_are():
+    drawn, other = [job("x" * 300) for _ in range(16)], job("x" * 299 + "y")
+    theirs = [job("x" * 300, adapter="a") for _ in range(3)]
+    assert prefills([other, *drawn, *theirs]) == [drawn, theirs, [other]]
+    few = [job("x" * 20) for _ in range(3)]
+    assert prefills([*few, job("y" * 20)])[0][:3] == few, "not worth a pass of its own"
+    judged = [job("x" * 300, options=[[1]]) for _ in range(16)]
+    assert max(map(len, prefills(judged))) == PREFILL_TOKENS // 300
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,16 @@ per engine drives it, and requests join and leave between two tokens.
 
 from __future__ import annotations
 
+import bisect
 import logging
 import math
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
-from folkmoot.engines.admission import admit, prefills
+from folkmoot.engines.admission import Companies, RefusedError, admit, prefills, turn
 from folkmoot.engines.contract import Choice, EngineError
 from folkmoot.engines.job import Draw, Job
 from folkmoot.engines.turnstile import Turnstile
@@ -48,11 +48,14 @@ class Decoder(Protocol):
         """Rows may be added while others run."""
         ...
 
-    def use(self, adapter: str | None) -> None:
-        """Apply an adapter, or none, to all rows. Raises `EngineError` if it cannot be loaded."""
+    def company(self, adapter: str | None) -> Hashable:
+        """Load an adapter. Rows whose adapters are of equal company may run together.
+
+        Raises `EngineError` if it cannot be loaded, and nothing has changed then.
+        """
         ...
 
-    def add(self, prompts: Sequence[Sequence[int]], draws: Sequence[Draw]) -> list[int]:
+    def add(self, prompts: Sequence[Sequence[int]], draws: Sequence[Draw], adapters: Sequence[str | None]) -> list[int]:
         """Append rows; the first token of each, below 0 where the model has no numbers. `MemoryError` if full."""
         ...
 
@@ -64,7 +67,12 @@ class Decoder(Protocol):
         """Take rows out; where the remaining ones were before, in their new order."""
         ...
 
-    def score(self, prompts: Sequence[Sequence[int]], options: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
+    def score(
+        self,
+        prompts: Sequence[Sequence[int]],
+        options: Sequence[Sequence[Sequence[int]]],
+        adapters: Sequence[str | None],
+    ) -> list[list[float]]:
         """Mean log-probability per token of each option after its prompt. Leaves the rows alone."""
         ...
 
@@ -91,10 +99,11 @@ class Batcher:
         self._load, self._name, self._max = load, name, max_batch
         self._limit = max_batch
         self._news = threading.Condition()
-        self._waiting: deque[Job] = deque()
+        self._waiting: list[Job] = []  # sorted by `turn`
         self._hand: list[Job] = []
         self._rows: list[Job] = []
         self._born = 0.0
+        self._company: Hashable = None
         self._ended = False
         self._thread = threading.Thread(target=self._run, name=f"folkmoot {name}", daemon=True)
         self._thread.start()
@@ -109,7 +118,7 @@ class Batcher:
         with self._news:
             if self._ended:
                 raise self._closed()
-            self._waiting.append(job)
+            bisect.insort(self._waiting, job, key=turn)
             self._news.notify()
 
     def stop(self, patience: float = 30.0) -> None:
@@ -142,7 +151,7 @@ class Batcher:
             with self._news:
                 self._ended = True
                 left = [*self._rows, *self._hand, *self._waiting]
-                self._rows, self._hand, self._waiting = [], [], deque()
+                self._rows, self._hand, self._waiting = [], [], []
             for job in left:
                 job.fail(self._closed())
             if decoder is not None:
@@ -182,27 +191,49 @@ class Batcher:
             self._recover(decoder, e)
 
     def _take(self, decoder: Decoder) -> None:
-        with self._news:
-            self._waiting = deque(j for j in self._waiting if not j.cancelled)
-            age = time.monotonic() - self._born
-            new = admit(self._waiting, self._rows, limit=self._limit, room=decoder.room, joins=decoder.joins, age=age)
-            if not new:
-                return
-            taken = set(map(id, new))
-            self._waiting = deque(j for j in self._waiting if id(j) not in taken)
-            self._hand = [job for group in prefills(new) for job in group]
+        if len(self._rows) >= self._limit:
+            return
+        companies = Companies(decoder.company)
+        try:
+            new = admit(
+                self._without([]),
+                self._rows,
+                limit=self._limit,
+                room=decoder.room,
+                joins=decoder.joins,
+                age=time.monotonic() - self._born,
+                company=companies,
+                batch=self._company,
+            )
+        except RefusedError as e:
+            refused = [j for j in self._without([]) if j.adapter == e.adapter]
+            self._without(refused)
+            for job in refused:
+                job.fail(self._failure(e.error, job))
+            return  # the others are asked again before the next token
+        if not new:
+            return
+        self._without(new)
+        self._hand = [job for group in prefills(new) for job in group]
         for job in new:
             job.begin()
         if not self._rows:
             self._born = time.monotonic()
-            decoder.use(new[0].adapter)
+            self._company = companies(new[0].adapter)
+
+    def _without(self, taken: Sequence[Job]) -> list[Job]:
+        """Take jobs, and those that nobody waits for any more, out of the queue; what is left of it."""
+        out = set(map(id, taken))
+        with self._news:
+            self._waiting = [j for j in self._waiting if id(j) not in out and not j.cancelled]
+            return list(self._waiting)
 
     def _join(self, decoder: Decoder) -> None:
         """Bring the next group of newcomers in: prompts to be continued become rows, the others are scored."""
         choosing = [j for j in self._hand if j.options]
         if choosing:
             group = prefills(choosing)[0]
-            scores = decoder.score([j.context for j in group], [j.options for j in group])
+            scores = decoder.score([j.context for j in group], [j.options for j in group], _adapters(group))
             for job, means in zip(group, scores, strict=True):
                 job.finish(_choice(job, means))
         else:
@@ -211,7 +242,7 @@ class Batcher:
         done = set(map(id, group))
         self._hand = [j for j in self._hand if id(j) not in done]
         if not choosing:
-            self._push(decoder, group, decoder.add([j.context for j in group], _draws(group)))
+            self._push(decoder, group, decoder.add([j.context for j in group], _draws(group), _adapters(group)))
 
     def _push(self, decoder: Decoder, jobs: Sequence[Job], tokens: Sequence[int]) -> None:
         """Hand out the new tokens; rows that end by them leave."""
@@ -249,27 +280,31 @@ class Batcher:
             return
         self._restart(decoder, [])
         for job in held:
-            if isinstance(error, EngineError):
-                job.fail(type(error)(*error.args))
-            elif isinstance(error, MemoryError):
-                job.fail(
-                    EngineError(
-                        f"{self._name}: not enough memory even for one request of {job.tokens} tokens; "
-                        "shorten it, or use a smaller model or another machine"
-                    )
-                )
-            else:
-                why = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}".rstrip(": ")
-                job.fail(
-                    EngineError(f"{self._name}: a step failed ({why}); this request is lost, later ones are served")
-                )
+            job.fail(self._failure(error, job))
+
+    def _failure(self, error: Exception, job: Job) -> EngineError:
+        """What a job is told; each its own, because who waits for it raises it."""
+        if isinstance(error, EngineError):
+            return type(error)(*error.args)
+        if isinstance(error, MemoryError):
+            return EngineError(
+                f"{self._name}: not enough memory even for one request of {job.tokens} tokens; "
+                "shorten it, or use a smaller model or another machine"
+            )
+        why = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}".rstrip(": ")
+        return EngineError(f"{self._name}: a step failed ({why}); this request is lost, later ones are served")
 
     def _restart(self, decoder: Decoder, held: Sequence[Job]) -> None:
-        """Empty the decoder; these jobs are the next in the queue and go on where they were."""
+        """Empty the decoder; these jobs are in the queue again, by their old time of arrival, and go on where they were."""
         self._rows, self._hand = [], []
         decoder.clear()
         with self._news:
-            self._waiting.extendleft(sorted(held, key=lambda j: j.queued, reverse=True))
+            for job in held:
+                bisect.insort(self._waiting, job, key=turn)
+
+
+def _adapters(jobs: Sequence[Job]) -> list[str | None]:
+    return [job.adapter for job in jobs]
 
 
 def _draws(jobs: Sequence[Job]) -> list[Draw]:

@@ -6,16 +6,16 @@ import contextlib
 import ctypes
 import errno
 import gc
-import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from folkmoot.engines.contract import EngineError, Missing
+from folkmoot.engines.cores import free_cores
 from folkmoot.engines.job import Draw
 from folkmoot.engines.openmp import calm, import_transformers
-from folkmoot.engines.transformers_adapters import Adapters
+from folkmoot.engines.transformers_adapters import Adapters, Worn
 from folkmoot.engines.transformers_attention import use_grouped_attention
 from folkmoot.engines.transformers_memory import Memory, Padded, memory
 from folkmoot.engines.transformers_sampling import pick
@@ -77,7 +77,7 @@ def load(folder: Path, device: str, dtype: str, threads: int | None) -> Decoder:
     from transformers.utils import logging
 
     if device == "cpu":
-        torch.set_num_threads(threads or min(_cores(), MOST_THREADS))
+        torch.set_num_threads(threads or min(free_cores(), MOST_THREADS))
     try:
         with turnstile(device), _quiet(logging), _memory_errors():
             model = AutoModelForCausalLM.from_pretrained(
@@ -119,6 +119,7 @@ class Decoder:
         self._adapters = Adapters(model)
         self.turnstile = turnstile(device)
         self._slots = _slots_work(model, self._pad)
+        self._worn: list[Worn | None] = []
         self._memory = self._fresh()
         self.room = _room(config, device, model)
 
@@ -127,45 +128,75 @@ class Decoder:
         """Rows may be added while others run."""
         return self._memory.joins
 
-    def use(self, adapter: str | None) -> None:
-        """Apply an adapter to all rows, or none."""
+    def company(self, adapter: str | None) -> str | None:
+        """Load an adapter; rows whose adapters are of equal company may be in one batch."""
         with _memory_errors():
-            self._adapters.use(adapter)
+            return self._adapters.company(adapter)
 
-    def add(self, prompts: Sequence[Sequence[int]], draws: Sequence[Draw]) -> list[int]:
+    def add(self, prompts: Sequence[Sequence[int]], draws: Sequence[Draw], adapters: Sequence[str | None]) -> list[int]:
         """Append rows; the first token of each."""
-        return self._next(partial(self._memory.fill, prompts), draws)
+        worn = [self._adapters.worn(adapter) for adapter in adapters]
+        alike = self.joins and all(list(p) == list(prompts[0]) for p in prompts) and len(set(worn)) == 1
+        fill = partial(self._first_row if alike else self._memory.fill, prompts)
+        tokens = self._next(worn[:1] if alike else worn, fill, draws)
+        self._worn += worn
+        return tokens
+
+    def _first_row(self, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
+        """Inputs for equal prompts: one is computed, and what is stored of it goes into all their rows."""
+        import torch
+
+        inputs = self._memory.fill(prompts)
+        return {name: x[:1] if isinstance(x, torch.Tensor) else x for name, x in inputs.items()}
 
     def step(self, last: Sequence[int], draws: Sequence[Draw]) -> list[int]:
         """The next token of every row."""
-        return self._next(partial(self._memory.step, last), draws)
+        return self._next(self._worn, partial(self._memory.step, last), draws)
 
-    def _next(self, inputs: Callable[[], dict[str, Any]], draws: Sequence[Draw]) -> list[int]:
+    def _next(
+        self, worn: Sequence[Worn | None], inputs: Callable[[], dict[str, Any]], draws: Sequence[Draw]
+    ) -> list[int]:
         import torch
 
         with torch.inference_mode(), _memory_errors():
+            self._adapters.apply(worn, self._worn)
             logits = self._model(**inputs(), use_cache=True, logits_to_keep=1).logits[:, -1]
             self._memory.done()
-            return pick(logits, draws)
+            return pick(logits.expand(len(draws), -1), draws)
 
     def drop(self, gone: Sequence[int]) -> list[int]:
         """Take rows out; where the remaining ones were before."""
         import torch
 
         with torch.inference_mode(), _memory_errors():
-            return self._memory.drop(gone)
+            order = self._memory.drop(gone)
+        self._worn = [self._worn[i] for i in order]
+        return order
 
-    def score(self, prompts: Sequence[Sequence[int]], options: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
+    def score(
+        self,
+        prompts: Sequence[Sequence[int]],
+        options: Sequence[Sequence[Sequence[int]]],
+        adapters: Sequence[str | None],
+    ) -> list[list[float]]:
         """Mean log-probability per token of each option after its prompt."""
         import torch
 
         # What `Padded` is for cannot go on from one prompt with several tokens, or for several options.
         means = mean_likelihoods if self._slots else mean_likelihoods_alone
+        scores: list[list[float]] = [[] for _ in prompts]
         with torch.inference_mode(), _memory_errors():
-            return means(self._model, prompts, options, self._pad)
+            for adapter in dict.fromkeys(adapters):  # prompts and options are rows in turn: one adapter fits both
+                mine = [i for i, a in enumerate(adapters) if a == adapter]
+                self._adapters.apply([self._adapters.worn(adapter)], self._worn)
+                found = means(self._model, [prompts[i] for i in mine], [options[i] for i in mine], self._pad)
+                for i, score in zip(mine, found, strict=True):
+                    scores[i] = score
+        return scores
 
     def clear(self) -> None:
         """Take all rows out and free their memory."""
+        self._worn = []
         self._memory = self._fresh()
         _release(self._device)
 
@@ -228,11 +259,6 @@ def memory_to_use(device: str, weights: int) -> int:
         limit = int((group / "memory.max").read_text(encoding="ascii"))  # the word "max" where there is none
         free = min(free, limit - int((group / "memory.current").read_text(encoding="ascii")))
     return max((free - weights) // 8, 256 << 20)
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _release(device: str) -> None:

@@ -51,11 +51,19 @@ def _draw(p: Any, _mass: Any, luck: Any) -> Any:
 def _draw_nucleus(p: Any, mass: Any, luck: Any) -> Any:
     """Draw from the likeliest tokens that together have `mass`; the one that crosses it is in."""
     p_sorted, order = p.topk(min(HEAD, p.shape[-1]), dim=-1)
-    if bool((p_sorted.sum(dim=-1, keepdim=True) < mass).any()):
-        p_sorted, order = p.sort(dim=-1, descending=True, stable=True)
-    before = p_sorted.cumsum(dim=-1) - p_sorted
-    kept = p_sorted.masked_fill(before >= mass, 0.0)
-    return order.gather(-1, _place(kept.cumsum(dim=-1), luck)[:, None])[:, 0]
+    tokens = _draw_sorted(p_sorted, order, mass, luck)
+    flat = (p_sorted.sum(dim=-1) < mass[:, 0]).nonzero()[:, 0]
+    if len(flat):
+        p_sorted, order = p[flat].sort(dim=-1, descending=True, stable=True)
+        tokens[flat] = _draw_sorted(p_sorted, order, mass[flat], luck[flat])
+    return tokens
+
+
+def _draw_sorted(p: Any, tokens: Any, mass: Any, luck: Any) -> Any:
+    """Draw from the first places that together have `mass`."""
+    before = p.cumsum(dim=-1) - p
+    kept = p.masked_fill(before >= mass, 0.0)
+    return tokens.gather(-1, _place(kept.cumsum(dim=-1), luck)[:, None])[:, 0]
 
 
 def _place(cumulated: Any, luck: Any) -> Any:
