@@ -211,6 +211,19 @@ def test_the_environment_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert dict(os.environ) == before
 
 
+@pytest.mark.parametrize(
+    ("allowed", "gpus", "visible"),
+    [(None, (1,), "1"), ("3,5", (1,), "5"), ("GPU-a, GPU-b", (0, 1), "GPU-a,GPU-b"), ("2", None, "2")],
+)
+def test_the_gpus_of_an_engine_are_chosen_among_those_that_are_allowed(monkeypatch, allowed, gpus, visible):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if allowed:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed)
+    with vllm_boot.lent(vllm_boot.environment(cpu=False, eager=False, gpus=gpus)):
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == allowed
+
+
 def test_all_of_a_few_cores_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
     assert vllm_boot.environment(cpu=True, eager=True)["VLLM_CPU_OMP_THREADS_BIND"] == "0,1"

@@ -68,6 +68,7 @@ class VllmEngine:
         enforce_eager: Do not compile; default: True on a CPU.
         seeds: Requests may have a seed; default: False on a CPU.
         sleep: `rest` leaves the weights in the host's memory instead of ending the child process. On a GPU only.
+        gpus: Numbers of the GPUs to use, counted among those that this program may use; default: the first ones.
         progress: Told about downloads and loading.
     """
 
@@ -88,6 +89,7 @@ class VllmEngine:
         enforce_eager: bool | None = None,
         seeds: bool | None = None,
         sleep: bool = False,
+        gpus: tuple[int, ...] | None = None,
         progress: Progress = silent,
     ) -> None:
         settings = Settings(
@@ -103,6 +105,7 @@ class VllmEngine:
             enforce_eager=enforce_eager,
             seeds=seeds,
             sleep=sleep,
+            gpus=gpus,
         )
         self._parts = _Parts(model, revision, settings, progress)
         self._context = context
@@ -300,7 +303,9 @@ class _Parts:
 
         cpu = on_cpu()
         eager = cpu if self.settings.enforce_eager is None else self.settings.enforce_eager
-        return Boot(arguments(self.settings, model.path, cpu, eager), environment(cpu, eager), ready)
+        return Boot(
+            arguments(self.settings, model.path, cpu, eager), environment(cpu, eager, self.settings.gpus), ready
+        )
 
 
 def _times(outputs: Sequence[Any], total: float) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -22,6 +22,7 @@ _WATCH = "folkmoot.engines.vllm_watch.Leash"
 """By name, because importing it begins the watch."""
 
 _FEW_CORES = 4
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 _GIB = 2**30
 
 
@@ -56,6 +57,7 @@ class Settings:
     enforce_eager: bool | None
     seeds: bool | None
     sleep: bool
+    gpus: tuple[int, ...] | None
 
     def __post_init__(self) -> None:
         if self.max_loras < 0 or not 1 <= self.max_lora_rank <= RANKS[-1]:
@@ -118,12 +120,13 @@ def arguments(settings: Settings, model: Path, cpu: bool, eager: bool) -> dict[s
     return wanted
 
 
-def environment(cpu: bool, eager: bool) -> dict[str, str]:
+def environment(cpu: bool, eager: bool, gpus: Sequence[int] | None = None) -> dict[str, str]:
     """Variables that make vLLM behave as a part of this program.
 
     Args:
         cpu: It is a build for CPUs.
         eager: Nothing is to be compiled.
+        gpus: Numbers of the GPUs to use, among those that this program may use; None: all.
     """
     wanted = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_STREAM": "ext://sys.stderr"}
     wanted["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"  # a fork of a process with threads may hang
@@ -138,6 +141,9 @@ def environment(cpu: bool, eager: bool) -> dict[str, str]:
         # vLLM keeps one core free for its scheduler; of two cores that is half the speed. With all of them at work,
         # threads that wait must soon give way, or any other load starves the engine.
         wanted |= {"VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, cores)), "GOMP_SPINCOUNT": "1000"}
+    if gpus is not None:
+        mine = [name.strip() for name in os.environ.get(_VISIBLE, "").split(",") if name.strip()]
+        wanted[_VISIBLE] = ",".join(mine[n] if mine else str(n) for n in gpus)
     return wanted
 
 
@@ -145,7 +151,8 @@ def environment(cpu: bool, eager: bool) -> dict[str, str]:
 def lent(wanted: Mapping[str, str]) -> Iterator[None]:
     """Set variables for the child process, and for vLLM's import; afterwards all is as it was."""
     before = dict(os.environ)
-    os.environ.update({name: value for name, value in wanted.items() if name not in before})
+    # What the user has set stays; but which GPU is whose was chosen among those that the user allows.
+    os.environ.update({name: value for name, value in wanted.items() if name not in before or name == _VISIBLE})
     os.environ[OWNER] = str(os.getpid())
     try:
         with warnings.catch_warnings():
