@@ -15,7 +15,8 @@ from folkmoot.engines.contract import Message, Missing, Request
 from folkmoot.engines.hardware import Gpu, Hardware
 from folkmoot.engines.needs import GIB, Needs
 from folkmoot.engines.placement import place
-from folkmoot.engines.pool import EngineSpec, Pool, rehearsal, seated
+from folkmoot.engines.pool import EngineSpec, Pool, seated
+from folkmoot.engines.rehearsal import rehearsal
 from folkmoot.engines.scripted import Scripted
 from folkmoot.engines.vllm import VllmEngine
 

@@ -16,6 +16,8 @@ from folkmoot.participant import Participant
 
 MODEL = "smollm2-135m-instruct"
 QUESTIONS, REPLY = 64, 48
+KV_GIB = 2.0
+"""Room for the keys and values of all requests in flight and of what is to be found again."""
 BLOCK = 32 if on_cpu() else 16
 
 
@@ -42,7 +44,7 @@ class Recorder(VllmEngine):
     """
 
     def __init__(self) -> None:
-        super().__init__(MODEL, context=2048)
+        super().__init__(MODEL, context=2048, kv_cache_gib=KV_GIB)
         self.asked: list[Asked] = []
 
     async def _outputs(self, request: Request, prompts: Sequence[tuple[list[int], Any]]) -> list[Any]:
@@ -136,7 +138,7 @@ def prefix(times: int) -> Figure:
         return measured, possible
 
     measured, possible = on_loop(measure())
-    return figure(ratios(measured, possible), hit_rate=measured, ideal=possible, block=BLOCK, model=MODEL)
+    return figure(ratios(measured, possible), hit_rate=measured, ideal=possible, block=BLOCK, kv_gib=KV_GIB, model=MODEL)
 
 
 def ideal(prompts: Sequence[Sequence[int]], block: int) -> int:

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from folkmoot.engines.contract import Capabilities, Choice, Completion, Engine, Missing, Request, require
+from folkmoot.engines.contract import Choice, Completion, Engine, Missing, Request, require
+from folkmoot.engines.wrapped import Wrapped
 from folkmoot.paths import folder_hash
 
 FLUSH_S = 0.005
@@ -152,39 +153,12 @@ class Meter:
 
 
 @dataclass
-class Cached:
+class Cached(Wrapped):
     """An engine behind the cache; itself an `Engine`."""
 
     engine: Engine
     completions: Completions
     meter: Meter = field(default_factory=Meter)
-
-    @property
-    def identity(self) -> str:
-        """The engine's own."""
-        return self.engine.identity
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The engine's own."""
-        return self.engine.capabilities
-
-    @property
-    def context(self) -> int | None:
-        """The engine's own."""
-        return self.engine.context
-
-    async def start(self) -> None:
-        """Start the engine."""
-        await self.engine.start()
-
-    async def close(self) -> None:
-        """Close the engine; the cache stays open."""
-        await self.engine.close()
-
-    def count_tokens(self, text: str) -> int:
-        """The engine's own."""
-        return self.engine.count_tokens(text)
 
     async def complete(self, request: Request) -> Completion:
         """See `Engine.complete`; a reply from the cache is marked and keeps the figures of the original call."""

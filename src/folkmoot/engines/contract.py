@@ -1,11 +1,12 @@
 """What every engine promises: a request goes in, a completion comes out.
 
-An engine runs weights (or talks to something that does). It knows nothing of graphs, participants or tasks. Four kinds
-exist: ``transformers``, ``vllm``, ``openai`` and ``scripted``; `tests/engines/test_conformance.py` holds them to this page.
+An engine runs weights (or talks to something that does). It knows nothing of graphs, participants or tasks. Five kinds
+exist: ``transformers``, ``vllm``, ``openai``, ``simulated`` and ``scripted``; `tests/engines/test_conformance.py` holds them to this page.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -58,8 +59,8 @@ class Sampling:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ValueError(f"temperature must be 0 or more, got {self.temperature}")
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature must be 0 or more and finite, got {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must lie in (0, 1], got {self.top_p}")
         if self.max_tokens < 1:

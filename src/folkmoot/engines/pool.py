@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -12,11 +10,11 @@ from folkmoot.complaint import BadInput
 from folkmoot.engines.bases import Base, folder, local_kind, sized
 from folkmoot.engines.bases import EngineSpec as EngineSpec
 from folkmoot.engines.cache import Cached, Completions, Meter
-from folkmoot.engines.contract import Capabilities, Engine, Missing, Request
+from folkmoot.engines.contract import Engine, Missing
 from folkmoot.engines.hardware import Hardware, detect
 from folkmoot.engines.needs import GIB, Device, Needs
 from folkmoot.engines.placement import Seat, place
-from folkmoot.engines.scripted import Scripted
+from folkmoot.engines.rehearsal import rehearsal
 from folkmoot.engines.shifts import Floor, InShift, rest
 from folkmoot.models import resolve
 from folkmoot.progress import Progress, silent
@@ -184,32 +182,3 @@ def _build(spec: EngineSpec, progress: Progress, told: Mapping[str, Any]) -> Eng
     from folkmoot.engines.transformers import TransformersEngine
 
     return TransformersEngine(spec.model, revision=spec.revision, progress=progress, **told)
-
-
-_ONE_OF = re.compile(r"one of ([A-Z](?:, [A-Z])*)|a letter from A to ([A-Z])")
-
-
-def rehearsal(model: str) -> Scripted:
-    """A scripted engine that answers every prompt in the form asked for, with an answer that depends on its hash.
-
-    It lets a suite run from end to end without weights. What it says is of course worthless.
-    """
-
-    def throw(request: Request) -> bytes:
-        known = [model, request.messages[-1].content, *filter(None, [request.adapter])]
-        return hashlib.sha256("\0".join(known).encode("utf-8", "replace")).digest()
-
-    def reply(request: Request) -> str:
-        prompt, dice = request.messages[-1].content, throw(request)
-        if asked := _ONE_OF.search(prompt):
-            letters = asked[1].split(", ") if asked[1] else [chr(i) for i in range(65, ord(asked[2]) + 1)]
-            return f"I thought about it.\nAnswer: {letters[dice[0] % len(letters)]}"
-        return f"I thought about it.\nAnswer: {dice[0] % 20}"
-
-    def odds(request: Request, options: Sequence[str]) -> list[float]:
-        dice = throw(request)
-        shares = [1 + dice[i] for i in range(len(options))]
-        return [s / sum(shares) for s in shares]
-
-    able = Capabilities(adapters=True, seeds=True, choose=True, counts=True)
-    return Scripted(reply, name=f"rehearsal {model}", choices=odds, capabilities=able)

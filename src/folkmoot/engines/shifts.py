@@ -1,7 +1,8 @@
 """Engines that do not fit into memory together work in shifts: those of one shift at a time, the others rest.
 
-Engines that share a device in one shift are loaded one after the other. A shift ends when all its requests are answered and another one has some waiting, so that memory changes hands as rarely
-as can be. It takes new requests until then, but not for ever.
+Engines that share a device in one shift are loaded one after the other. A shift ends when all its requests are answered and
+another one has some waiting, so that memory changes hands as rarely as can be. It takes new requests until then, but not for
+ever.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from folkmoot.engines.contract import Capabilities, Choice, Completion, Engine, Request
+from folkmoot.engines.contract import Choice, Completion, Engine, Request
+from folkmoot.engines.wrapped import Wrapped
 
 LONGEST_S = 120.0
 """Once another shift has waited for so long, the one at work takes no new requests."""
@@ -119,7 +121,7 @@ async def rest(engine: Engine) -> None:
 
 
 @dataclass
-class InShift:
+class InShift(Wrapped):
     """An engine that works in a shift; itself an `Engine`.
 
     Attributes:
@@ -131,25 +133,6 @@ class InShift:
     engine: Engine
     floor: Floor
     shift: int
-
-    @property
-    def identity(self) -> str:
-        """The engine's own."""
-        return self.engine.identity
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The engine's own."""
-        return self.engine.capabilities
-
-    @property
-    def context(self) -> int | None:
-        """The engine's own."""
-        return self.engine.context
-
-    def count_tokens(self, text: str) -> int:
-        """The engine's own."""
-        return self.engine.count_tokens(text)
 
     async def start(self) -> None:
         """Start the engine once its shift is at work."""
@@ -169,7 +152,3 @@ class InShift:
     async def rest(self) -> None:
         """Have the engine rest."""
         await rest(self.engine)
-
-    async def close(self) -> None:
-        """Close the engine."""
-        await self.engine.close()

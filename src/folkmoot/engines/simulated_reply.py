@@ -36,26 +36,26 @@ def made_up(name: str, request: Request, median: int, sigma: float) -> str:
         median: Of the log-normal length, in tokens.
         sigma: Standard deviation of the length's logarithm.
     """
-    dice = _dice(name, request)
-    answer = f"\nAnswer: {_answer(request.messages[-1].content, dice[0])}"
-    luck = (int.from_bytes(dice[1:5], "big") + 0.5) / 2**32
+    thrown = dice(name, request)
+    answer = f"\nAnswer: {answer_to(request.messages[-1].content, thrown[0])}"
+    luck = (int.from_bytes(thrown[1:5], "big") + 0.5) / 2**32
     length = median * math.exp(sigma * _NORMAL.inv_cdf(luck))
     # The limit cuts the answer off whole, as that of a real reply that has not come to its end.
     most = request.sampling.max_tokens + tokens_of(answer)
     words = max(0, CHARACTERS * round(min(length, most)) - len(answer))
-    start = int.from_bytes(dice[5:7], "big") % _STARTS
+    start = int.from_bytes(thrown[5:7], "big") % _STARTS
     filler = _FILLER if words <= _STARTS else _FILLER * (words // len(_FILLER) + 2)
     return filler[start : start + words] + answer
 
 
 def odds(name: str, request: Request, options: Sequence[str]) -> tuple[float, ...]:
     """A probability for each option, adding up to 1; the same for the same name, request and options."""
-    dice = _dice(name, request)
-    weights = [1 + hashlib.blake2b(dice + o.encode("utf-8", "replace"), digest_size=1).digest()[0] for o in options]
+    thrown = dice(name, request)
+    weights = [1 + hashlib.blake2b(thrown + o.encode("utf-8", "replace"), digest_size=1).digest()[0] for o in options]
     return tuple(w / sum(weights) for w in weights)
 
 
-def _dice(name: str, request: Request) -> bytes:
+def dice(name: str, request: Request) -> bytes:
     """A hash of all that determines a reply: what `Request.canonical` holds, at a small part of its cost."""
     s = request.sampling
     drawing = s.temperature, s.top_p, s.max_tokens, s.stop, s.seed, request.adapter, request.draw
@@ -65,7 +65,8 @@ def _dice(name: str, request: Request) -> bytes:
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).digest()
 
 
-def _answer(prompt: str, die: int) -> str:
+def answer_to(prompt: str, die: int) -> str:
+    """An answer of the kind that a prompt asks for: one of its letters, else a number."""
     # What to answer is said at the end; finding the plain words from there spares the pattern a walk through the prompt.
     at = max(prompt.rfind("one of "), prompt.rfind("a letter from A"))
     if at >= 0 and (asked := _ONE_OF.match(prompt, at)):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from folkmoot.engines.contract import EngineError
+from folkmoot.engines.lora import CONFIG, WEIGHTS, check_adapter
 from folkmoot.engines.transformers_mixed import Mixed, Part
 
 _KEPT = (
@@ -21,15 +22,6 @@ _KEPT = (
     "alpha_pattern", "layers_to_transform", "layers_pattern", "modules_to_save", "lora_bias", "target_parameters",
 )  # fmt: skip
 """What is taken over of a configuration: numbers and names of modules. PEFT imports modules that others name."""
-
-_CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga", "mica")
-"""Initialisations that change the base model's weights: everybody else on this base would get them too."""
-
-_REFUSED = {
-    "alora_invocation_tokens": "activated LoRA, which the transformers engine does not have",
-    "layer_replication": "layer replication, which changes the base model",
-    "megatron_config": "Megatron layers, which the transformers engine does not have",
-}
 
 
 class Worn(NamedTuple):
@@ -68,7 +60,7 @@ class Adapters:
         """
         if folder is None:
             return None
-        weights = Path(folder).expanduser() / "adapter_model.safetensors"
+        weights = Path(folder).expanduser() / WEIGHTS
         # A file that was trained anew under the same name is another adapter.
         key = (folder, weights.stat().st_mtime_ns if weights.is_file() else 0)
         if key not in self._loaded:
@@ -222,29 +214,6 @@ def _misfits(folder: str) -> Iterator[None]:
 
 def _config(path: Path, folder: str) -> dict[str, Any]:
     """The parts of an adapter's configuration that are used, as plain data."""
-    if wrong := _wrong(path):
-        raise EngineError(f"adapter {folder}: {wrong}.")
-    raw = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
+    check_adapter(folder, None, engine="transformers")  # whether it fits this base is for PEFT to say
+    raw = json.loads((path / CONFIG).read_text(encoding="utf-8"))
     return {k: raw[k] for k in _KEPT if raw.get(k) is not None}
-
-
-def _wrong(path: Path) -> str | None:
-    """Why the adapter in this folder cannot be used with any model, with the remedy; None if it can."""
-    try:
-        config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
-    except OSError:
-        return "there is no adapter_config.json in it. Give the folder that PEFT's save_pretrained wrote"
-    except ValueError:
-        return "its adapter_config.json is not JSON. Save the adapter again"
-    if not isinstance(config, dict) or type(config.get("r")) is not int:
-        return "its adapter_config.json is not the configuration of a LoRA"
-    if not (path / "adapter_model.safetensors").is_file():
-        return "it has no adapter_model.safetensors; other formats may hold code and are not loaded. Save it as safetensors"
-    if config.get("peft_type", "LORA") != "LORA":
-        return f"it is of type {config['peft_type']}; only LORA works here"
-    if (config.get("bias") or "none") != "none":
-        return "it changes biases of the base model. Train it with bias='none'"
-    start = str(config.get("init_lora_weights", "")).lower()
-    if start.startswith(_CHANGES_BASE):
-        return f"its initialisation {start!r} changes the base model. Convert it to a plain LoRA with PEFT"
-    return next((f"it uses {what}" for key, what in _REFUSED.items() if config.get(key)), None)

@@ -13,7 +13,8 @@ from typing import Any
 
 from folkmoot.discussion import Discussion
 from folkmoot.documents import BadInput, did_you_mean, line_of
-from folkmoot.engines.pool import Pool, rehearsal
+from folkmoot.engines.pool import Pool
+from folkmoot.engines.rehearsal import rehearsal
 from folkmoot.evaluation.suite import Suite, SystemDocument
 from folkmoot.evaluation.tasks import Item, Task, find_task, load_items
 from folkmoot.manifest import Manifest, participants
