@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from folkmoot.documents import BadInput
 from folkmoot.engines.cache import Completions
 from folkmoot.engines.contract import Capabilities, Sampling
-from folkmoot.engines.hardware import Gpu, Hardware
+from folkmoot.engines.placement.hardware import Gpu, Hardware
 from folkmoot.engines.pool import EngineSpec, Pool
 from folkmoot.manifest import Manifest, bases, participants, read_manifest, read_team, refusals
 from folkmoot.participant import Participant

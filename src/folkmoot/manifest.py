@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from folkmoot.documents import BadInput, Document, load, validate
-from folkmoot.engines.bases import Base, EngineSpec, folder, local_kind
 from folkmoot.engines.contract import Engine, Sampling
-from folkmoot.engines.lora import examine
+from folkmoot.engines.placement.bases import Base, EngineSpec, folder, local_kind
+from folkmoot.engines.placement.lora import examine
 from folkmoot.engines.pool import Pool
 from folkmoot.participant import Participant, check_name
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from folkmoot.cli import doctor, seating
 from folkmoot.cli.seating import as_data, as_text, survey
-from folkmoot.engines.hardware import Gpu, Hardware
-from folkmoot.engines.needs import GIB
+from folkmoot.engines.placement.hardware import Gpu, Hardware
+from folkmoot.engines.placement.needs import GIB
 from folkmoot.manifest import Manifest
 
 app = typer.Typer()

@@ -222,7 +222,9 @@ def test_code_in_a_folder_is_not_run(tmp_path):
 
 
 def test_compute_threads_are_calmed_unless_the_user_wants_otherwise():
-    code = "import os; from folkmoot.engines.openmp import calm; calm(); print(os.environ.get('GOMP_SPINCOUNT'))"
+    code = (
+        "import os; from folkmoot.engines.decoding.openmp import calm; calm(); print(os.environ.get('GOMP_SPINCOUNT'))"
+    )
     clean = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     seen = [
         subprocess.run([sys.executable, "-c", code], env=clean | env, capture_output=True, text=True, check=True).stdout

@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 
 from folkmoot.documents import BadInput
-from folkmoot.engines import backoff
 from folkmoot.engines.contract import EngineError, Message, Missing, PromptTooLong, Request, Sampling, Unsupported
+from folkmoot.engines.http import backoff
 from folkmoot.engines.openai import OpenAIEngine
 
 ASK = Request((Message("system", "Be brief."), Message("user", "Capital of France?")))

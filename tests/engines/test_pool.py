@@ -9,12 +9,12 @@ import pytest
 
 from folkmoot.answers import AnswerType
 from folkmoot.documents import BadInput
-from folkmoot.engines.bases import Base
 from folkmoot.engines.cache import Cached, Completions
 from folkmoot.engines.contract import Message, Missing, Request
-from folkmoot.engines.hardware import Gpu, Hardware
-from folkmoot.engines.needs import GIB, Needs
-from folkmoot.engines.placement import place
+from folkmoot.engines.placement.bases import Base
+from folkmoot.engines.placement.hardware import Gpu, Hardware
+from folkmoot.engines.placement.needs import GIB, Needs
+from folkmoot.engines.placement.plan import place
 from folkmoot.engines.pool import EngineSpec, Pool, seated
 from folkmoot.engines.rehearsal import rehearsal
 from folkmoot.engines.scripted import Scripted

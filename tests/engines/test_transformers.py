@@ -16,7 +16,7 @@ import time
 import pytest
 
 from folkmoot.engines.contract import Engine, EngineError, Message, Missing, PromptTooLong, Request, Sampling
-from folkmoot.engines.job import Draw
+from folkmoot.engines.decoding.job import Draw
 from folkmoot.engines.transformers import TransformersEngine
 
 GREEDY = Draw(0.0, 1.0, 0.0)
@@ -115,8 +115,8 @@ class Rows:
 
 
 def decoder_of(model):
-    from folkmoot.engines.transformers_attention import use_grouped_attention
-    from folkmoot.engines.transformers_model import Decoder
+    from folkmoot.engines.decoding.attention import use_grouped_attention
+    from folkmoot.engines.decoding.model import Decoder
 
     use_grouped_attention(model)
     return Decoder(model, "cpu")
@@ -164,7 +164,7 @@ def test_options_get_the_likelihood_they_have_alone(kind):
 
 
 def test_many_options_are_scored_in_parts(monkeypatch):
-    monkeypatch.setattr("folkmoot.engines.transformers_scoring.SCORED_TOKENS", 8)
+    monkeypatch.setattr("folkmoot.engines.decoding.scoring.SCORED_TOKENS", 8)
     (prompt,) = prompts(6)
     options = prompts(1, 2, 3, 4, 2, 3, 1)
     decoder, plain = decoder_of(tiny()), tiny()
@@ -190,7 +190,7 @@ class TestDrawing:
     def pick(self, draws, logits=None):
         import torch
 
-        from folkmoot.engines.transformers_sampling import pick
+        from folkmoot.engines.decoding.sampling import pick
 
         rows = torch.tensor([self.P]).log().repeat(len(draws), 1) if logits is None else torch.tensor(logits)
         return pick(rows, draws)
@@ -227,7 +227,7 @@ class TestDrawing:
             assert [tokens.count(t) / 4000 for t in range(4)] == pytest.approx(expected, abs=0.03)
 
     def test_a_flat_distribution_is_sorted_whole(self, monkeypatch):
-        monkeypatch.setattr("folkmoot.engines.transformers_sampling.HEAD", 2)
+        monkeypatch.setattr("folkmoot.engines.decoding.sampling.HEAD", 2)
         assert self.pick([Draw(1.0, 0.95, 0.99)]) == [3]
 
     def test_what_is_impossible_is_not_drawn_and_what_is_no_number_is_told(self):
@@ -424,7 +424,7 @@ print(round(time.time()))
 
 
 async def test_a_failed_step_is_told_and_the_engine_goes_on(engine, monkeypatch):
-    from folkmoot.engines.transformers_model import Decoder
+    from folkmoot.engines.decoding.model import Decoder
 
     long = ask("a", max_tokens=150)  # so that two of them surely meet
     expected = (await engine.complete(long)).text
@@ -433,7 +433,7 @@ async def test_a_failed_step_is_told_and_the_engine_goes_on(engine, monkeypatch)
     def failing(self, last, draws):
         if len(last) > 1 and failures:
             error = failures.pop(0)
-            from folkmoot.engines.transformers_model import _memory_errors
+            from folkmoot.engines.decoding.model import _memory_errors
 
             with _memory_errors():
                 raise error
@@ -527,11 +527,11 @@ async def test_adapters_equal_peft_itself(engine, tmp_path):
     [
         (lambda p: str(p / "nowhere"), "no adapter_config.json"),
         (lambda p: lora(tiny(), p, peft_type="IA3"), "it is of type IA3; only LORA works here"),
-        (lambda p: lora(tiny(), p, bias="all"), "it changes biases of the base model"),
+        (lambda p: lora(tiny(), p, bias="all"), "it trains biases of the base model"),
         (lambda p: lora(tiny(), p, init_lora_weights="pissa_niter_4"), "changes the base model"),
         (lambda p: lora(tiny(), p, megatron_core="os", megatron_config={"a": 1}), "Megatron"),
         (lambda p: lora(tiny(), p, target_modules=["nothing"]), "does not fit this model"),
-        (lambda p: lora(tiny(), p, r=8), "does not fit this model: size mismatch"),
+        (lambda p: lora(tiny(), p, r=8), "has rank 4, and its configuration names 8"),
         (lambda p: lora(tiny("every head its own"), p), "does not fit this model: size mismatch"),
         (lambda p: lora(tiny(), p, layers_to_transform=[0, 1]), "does not fit this model: its weights are for other"),
     ],

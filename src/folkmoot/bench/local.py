@@ -58,7 +58,7 @@ def batcher(times: int) -> Figure:
 
 def _by_hand() -> Callable[[], float]:
     """The same requests as one call of `generate`; a function that says its tokens per second."""
-    from folkmoot.engines.openmp import import_transformers
+    from folkmoot.engines.decoding.openmp import import_transformers
     from folkmoot.models import resolve
 
     transformers = import_transformers()
@@ -94,7 +94,7 @@ def _by_hand() -> Callable[[], float]:
 
 
 def _computes_bf16(torch: Any) -> bool:
-    from folkmoot.engines.transformers_model import placed
+    from folkmoot.engines.decoding.model import placed
 
     return placed(None, "auto")[1] == "bfloat16"
 

@@ -138,7 +138,9 @@ def prefix(times: int) -> Figure:
         return measured, possible
 
     measured, possible = on_loop(measure())
-    return figure(ratios(measured, possible), hit_rate=measured, ideal=possible, block=BLOCK, kv_gib=KV_GIB, model=MODEL)
+    return figure(
+        ratios(measured, possible), hit_rate=measured, ideal=possible, block=BLOCK, kv_gib=KV_GIB, model=MODEL
+    )
 
 
 def ideal(prompts: Sequence[Sequence[int]], block: int) -> int:

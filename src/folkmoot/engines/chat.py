@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from folkmoot.engines.contract import EngineError, Message, Missing
-from folkmoot.engines.openmp import import_transformers
+from folkmoot.engines.decoding.openmp import import_transformers
 
 Style = Literal["native", "folded", "plain"]
 """What becomes of a system message: the template's own place, the first user turn, or just text before the rest."""

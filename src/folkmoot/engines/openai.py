@@ -22,7 +22,7 @@ from folkmoot.engines.contract import (
     Unsupported,
     require,
 )
-from folkmoot.engines.endpoint import Endpoint, Reply
+from folkmoot.engines.http.endpoint import Endpoint, Reply
 
 _CHAT = "/chat/completions"
 _FINISH: dict[str, Finish] = {"stop": "stop", "eos": "stop", "length": "length", "content_filter": "refused"}

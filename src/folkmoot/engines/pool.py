@@ -7,15 +7,15 @@ from functools import cached_property
 from typing import Any
 
 from folkmoot.complaint import BadInput
-from folkmoot.engines.bases import Base, folder, local_kind, sized
-from folkmoot.engines.bases import EngineSpec as EngineSpec
 from folkmoot.engines.cache import Cached, Completions, Meter
 from folkmoot.engines.contract import Engine, Missing
-from folkmoot.engines.hardware import Hardware, detect
-from folkmoot.engines.needs import GIB, Device, Needs
-from folkmoot.engines.placement import Seat, place
+from folkmoot.engines.placement.bases import Base, folder, local_kind, sized
+from folkmoot.engines.placement.bases import EngineSpec as EngineSpec
+from folkmoot.engines.placement.hardware import Hardware, detect
+from folkmoot.engines.placement.needs import GIB, Device, Needs
+from folkmoot.engines.placement.plan import Seat, place
+from folkmoot.engines.placement.shifts import Floor, InShift, rest
 from folkmoot.engines.rehearsal import rehearsal
-from folkmoot.engines.shifts import Floor, InShift, rest
 from folkmoot.models import resolve
 from folkmoot.progress import Progress, silent
 

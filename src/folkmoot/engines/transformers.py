@@ -1,7 +1,7 @@
 """The embedded engine: runs a model of transformers on a CPU or a GPU, by default in a process of its own.
 
-Requests of all tasks and event loops meet in one batch (see `folkmoot.engines.batching`), which a child process decodes
-(`folkmoot.engines.remote`), or a thread of this one (`folkmoot.engines.local`). No event loop ever waits for a token.
+Requests of all tasks and event loops meet in one batch (see `folkmoot.engines.decoding.batching`), which a child process decodes
+(`folkmoot.engines.decoding.remote`), or a thread of this one (`folkmoot.engines.decoding.local`). No event loop ever waits for a token.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from folkmoot.engines.contract import Capabilities, Choice, Completion, EngineError, Request, require
-from folkmoot.engines.local import Local, Parts, Settings
-from folkmoot.engines.remote import Remote
+from folkmoot.engines.decoding.local import Local, Parts, Settings
+from folkmoot.engines.decoding.remote import Remote
 from folkmoot.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class TransformersEngine:
             Greedy replies in float32 do not depend on what else is in the batch; in the shorter formats they may.
         max_batch: Requests decoded together at most.
         context: Tokens of prompt and reply that fit; default: what the model was made for.
-        threads: Of the CPU; default: the cores that are free when the model is loaded (`folkmoot.engines.cores`).
+        threads: Of the CPU; default: the cores that are free when the model is loaded (`folkmoot.engines.decoding.cores`).
         progress: Told about downloads and loading.
         process: Run the model in a child process; False: on a thread of this one, which then shares its interpreter lock
             with every event loop. It is always a thread where there are no POSIX processes.

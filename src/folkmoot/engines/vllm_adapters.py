@@ -6,8 +6,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from folkmoot.engines.lora import RANKS as RANKS
-from folkmoot.engines.lora import check_adapter
+from folkmoot.engines.placement.lora import RANKS as RANKS
+from folkmoot.engines.placement.lora import check_adapter
 
 
 @dataclass(frozen=True, slots=True)

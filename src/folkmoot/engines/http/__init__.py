@@ -1,0 +1,1 @@
+"""Talking to a server: connections, limits, retries, and what to make of a failure."""

@@ -1,0 +1,1 @@
+"""What the models of a team need and where they run; adapters read as data."""
