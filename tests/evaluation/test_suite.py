@@ -199,6 +199,17 @@ def test_models_that_no_system_shares_are_in_memory_one_after_the_other(tmp_path
     assert len(phases(judged, people)) == 1
 
 
+def test_systems_advance_together_question_by_question(tmp_path):
+    plan = plan_of(tmp_path, GOOD)
+    people = engines(plan, Pool(Completions(None), scripted=True))
+    order = [(s.item.id, s.system) for s in samples(plan, people)]
+    systems = [s.name for s in plan.systems]
+    for start in range(0, len(order), len(systems)):
+        part = order[start : start + len(systems)]
+        assert len({item for item, _ in part}) == 1
+        assert [system for _, system in part] == systems
+
+
 def test_models_and_adapters_are_looked_up_before_a_real_run(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(GOOD.replace("model: large", "model: ./nowhere"), encoding="utf-8")
