@@ -31,7 +31,9 @@ def overhead(times: int) -> Figure:
 
     def member(name: str) -> Scripted:
         text = f"{_THOUGHTS}\nAnswer: {ord(name[0])}"  # nobody agrees, so that both rounds are held
-        reply = Completion(text, "stop", prompt_tokens=150, completion_tokens=64)  # ready-made: what it costs is not ours
+        reply = Completion(
+            text, "stop", prompt_tokens=150, completion_tokens=64
+        )  # ready-made: what it costs is not ours
         return Scripted(lambda _: reply, name=name)
 
     values, calls = [], []
