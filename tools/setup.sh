@@ -153,7 +153,7 @@ if [ "${1:-}" = needs ]; then
   exit
 fi
 
-: "${TORCH:?is set by the Makefile: run make setup}"
+: "${TORCH:?is set by the Makefile: run make setup, or make vllm}"
 mkdir -p "$venv"
 trap cleanup EXIT
 # Two of these at once would write into the same environment: the second waits.

@@ -42,6 +42,8 @@ class Manifest(Document):
     revision: str | None = None
     url: str | None = None
     api_key_env: str | None = None
+    timeout: float | None = Field(default=None, gt=0, le=86_400)
+    max_concurrent: int | None = Field(default=None, ge=1, le=4096)
     adapter: str | None = None
     system: str = ""
     purpose: str = ""
@@ -60,13 +62,23 @@ class Manifest(Document):
     def _fits(self) -> Manifest:
         if self.engine == "openai" and not self.url:
             raise ValueError("engine 'openai' needs a 'url', such as http://127.0.0.1:8000/v1")
-        if self.engine != "openai" and (self.url or self.api_key_env):
-            raise ValueError("'url' and 'api_key_env' go with engine 'openai': set 'engine: openai'")
+        if self.engine != "openai" and (self.url or self.api_key_env or self.timeout or self.max_concurrent):
+            raise ValueError(
+                "'url', 'api_key_env', 'timeout' and 'max_concurrent' go with engine 'openai': set 'engine: openai'"
+            )
         return self
 
     def engine_spec(self, default: str) -> EngineSpec:
         """Which engine it asks for; `default` is the kind where it names none."""
-        return EngineSpec(self.engine or default, self.model, self.revision, self.url, self.api_key_env)
+        return EngineSpec(
+            self.engine or default,
+            self.model,
+            self.revision,
+            self.url,
+            self.api_key_env,
+            self.timeout,
+            self.max_concurrent,
+        )
 
     def participant(self, engine: Engine, sampling: Sampling | None = None) -> Participant:
         """The participant on a running engine; `sampling` overrides the manifest's own."""

@@ -94,7 +94,7 @@ def test_equal_drafts_of_different_systems_are_computed_once(suite, tmp_path):
 
 
 def test_kill_minus_nine_and_run_again(suite, tmp_path):
-    suite.write_text(SUITE.replace("limit: 4", "limit: 20"), encoding="utf-8")
+    suite.write_text(SUITE.replace("limit: 4", "limit: 20\ndraws: 3"), encoding="utf-8")
     command = [sys.executable, "-m", "folkmoot.cli", "eval", "run", "tiny.yaml", "--scripted", "--out", "out"]
     env = {**os.environ, "FOLKMOOT_CACHE": str(tmp_path / "cache")}
     run = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -113,14 +113,14 @@ def test_kill_minus_nine_and_run_again(suite, tmp_path):
     assert 10 <= len(kept) < 40 * 9, "the run must have been killed in the middle"
     again = folkmoot("eval", "run", "tiny.yaml", "--scripted", "--out", "out", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert f"{len(kept)} of 360 samples are there already" in again.stderr
+    assert f"{len(kept)} of 1080 samples are there already" in again.stderr
     after = dict(rows(tmp_path / "out"))
-    assert len(after) == 360
+    assert len(after) == 1080
     assert {k: after[k] for k in kept} == kept
 
 
 def test_interrupting_keeps_what_is_finished_and_says_how_to_go_on(suite, tmp_path):
-    suite.write_text(SUITE.replace("limit: 4", "limit: 20"), encoding="utf-8")
+    suite.write_text(SUITE.replace("limit: 4", "limit: 20\ndraws: 3"), encoding="utf-8")
     command = [sys.executable, "-m", "folkmoot.cli", "eval", "run", "tiny.yaml", "--scripted", "--out", "out"]
     env = {**os.environ, "FOLKMOOT_CACHE": str(tmp_path / "cache")}
     run = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

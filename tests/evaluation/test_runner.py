@@ -124,12 +124,13 @@ async def test_errors_run_again_and_others_do_not(tmp_path):
         store.add(good)
         store.add(bad).result(10)
         assert store.finished() == {good.key}
-        assert store.first_error() == bad
+        assert store.first_failure() == (1, bad)
         store.add(replace(bad, outcome="scored", error=None)).result(10)
         assert store.finished() == {good.key, "other"}
         absent = replace(bad, outcome="scored", error=None, turns=(*good.turns, Turn("bo", error="down")))
         store.add(absent).result(10)
         assert store.finished() == {good.key}, "a member was absent: it is asked again"
+        assert store.first_failure() == (1, absent)
 
 
 async def test_a_member_that_fails_every_time_stops_the_run(tmp_path):

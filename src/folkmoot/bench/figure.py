@@ -51,12 +51,16 @@ class Bench:
         name: On the command line.
         about: What is measured, in one line.
         goal: What is to be reached.
+        unit: Of the figure; empty for a ratio.
+        minutes: How long three alternations took on two cores.
         run: ``run(times)`` measures, in so many alternations.
     """
 
     name: str
     about: str
     goal: Goal
+    unit: str
+    minutes: float
     run: Callable[[int], Figure]
 
 

@@ -37,7 +37,6 @@ def ask(
 
     from folkmoot.answers import AnswerType
     from folkmoot.documents import BadInput, did_you_mean
-    from folkmoot.engines.contract import Sampling
     from folkmoot.prompts import check_template
     from folkmoot.protocol import find
 
@@ -60,7 +59,7 @@ def ask(
         check_template(template, str(prompts) if prompts else None)
     state: dict[str, Any] = {"question": question, "answer_type": kind, "seed": 0}
     code = asyncio.run(
-        _discuss(protocol, options, manifests, engine, Sampling(temperature, 1.0, max_tokens), prompts, state, scripted)
+        _discuss(protocol, options, manifests, engine, _sampling(temperature, max_tokens), prompts, state, scripted)
     )
     raise typer.Exit(code)
 
@@ -85,6 +84,16 @@ def settings(pairs: list[str]) -> dict[str, Any]:
         except BadInput as e:
             raise BadInput(f"--set {pair}: {e}") from None
     return found
+
+
+def _sampling(temperature: float, max_tokens: int) -> Any:
+    from folkmoot.documents import BadInput
+    from folkmoot.engines.contract import Sampling
+
+    try:
+        return Sampling(temperature, 1.0, max_tokens)
+    except ValueError as e:
+        raise BadInput(f"--temperature: {e}") from None
 
 
 def _manifests(team: Path | None, members: list[str] | None) -> list[Any]:

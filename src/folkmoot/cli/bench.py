@@ -23,11 +23,12 @@ def bench(
 
     if name == "list":
         for b in BENCHES.values():
-            typer.echo(f"{b.name:<16}{b.about} Goal: {b.goal}.")
+            typer.echo(f"{b.name:<16}{b.about} Goal: {b.goal} {b.unit}".rstrip() + ".")
         return
     if name not in BENCHES:
         raise BadInput(f"no benchmark {name!r}; {did_you_mean(name, BENCHES)}")
     found, began = BENCHES[name], time.monotonic()
+    typer.echo(f"measuring {name}, {times} alternations; usually {found.minutes:g} minutes for three", err=True)
     before = about_this_machine()["load_average"]
     seen = found.run(times)
     report = {

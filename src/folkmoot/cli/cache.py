@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -46,16 +47,24 @@ def export(out: Annotated[Path, typer.Argument(help="A file, or - for standard o
     import sys
 
     from folkmoot.engines.cache_file import completions_file, exported
+    from folkmoot.engines.contract import Missing
 
     if str(out) == "-":
         for line in exported(completions_file()):
             sys.stdout.write(line + "\n")
         return
-    draft = out.with_name(f".{out.name}.part")
+    out = out.resolve()  # the file behind a link, not the link
+    plain = not out.exists() or out.is_file()  # a device or pipe is written to, never replaced
+    draft = out.with_name(f".{out.name}.part") if plain else out
     try:
         with draft.open("w", encoding="utf-8") as f:
             count = sum(1 for line in exported(completions_file()) if f.write(line + "\n"))
-        draft.replace(out)
+        if plain:
+            draft.replace(out)
+    except OSError as e:
+        raise Missing(f"{out}: cannot be written: {e.strerror}. Give another file.") from None
     finally:
-        draft.unlink(missing_ok=True)
+        if plain:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
     typer.echo(f"{count} replies in {out}")

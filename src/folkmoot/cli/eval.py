@@ -21,7 +21,13 @@ def run(
     engine: Annotated[str | None, typer.Option(help="transformers or vllm, for members that name no engine.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only check the suite; load and run nothing.")] = False,
     scripted: Annotated[bool, typer.Option("--scripted", help="Rehearse without models: made-up replies.")] = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Do not use or fill the completion cache.")] = False,
+    no_cache: Annotated[
+        bool,
+        typer.Option(
+            "--no-cache",
+            help="Neither use nor fill the cache of earlier runs. Equal calls of this run are still made once.",
+        ),
+    ] = False,
 ) -> None:
     """Run a suite, print the comparison, and write the results and a page with all transcripts.
 

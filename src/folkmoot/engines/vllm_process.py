@@ -234,6 +234,8 @@ class Process:
             self._up.set_exception(error)
         except BaseException as error:
             why = "the engine was closed meanwhile" if self._stopping else f"{_line(error)}. {_SEE_LOG}"
+            if "freeze_support" in str(error):
+                why = "the script has no guard: put what it does under if __name__ == '__main__':"
             self._up.set_exception(EngineError(f"{self._name}: vLLM did not start: {why}."))
         else:
             self.context = int(self._llm.model_config.max_model_len)

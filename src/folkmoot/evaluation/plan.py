@@ -156,6 +156,10 @@ def make_plan(
 
 
 def _check_model(m: Manifest, engine: str) -> None:
+    if (m.engine or engine) == "simulated":
+        from folkmoot.engines.simulated_profile import load_profile
+
+        load_profile(m.model)
     if (m.engine or engine) in ("transformers", "vllm"):
         check_source(m.model)
         if m.adapter and not Path(m.adapter).is_dir():

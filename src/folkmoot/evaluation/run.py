@@ -30,6 +30,9 @@ from folkmoot.evaluation.table import render_text
 from folkmoot.participant import Participant
 from folkmoot.progress import Line, duration
 
+LEAST_PROMPT = 96
+"""Tokens that the shortest question takes, with its answer contract and chat template."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
@@ -73,15 +76,16 @@ def execute(name: str, options: RunOptions, *, check_only: bool = False) -> int:
         with RunStore(folder) as store:
             line(f"suite {suite.name}", note=describe(plan))
             people = engines(plan, pool)
+            _check_room(people)
             total = store.plan(s.key for s in samples(plan, people))
             meta = _facts(plan, people, total, name, options)
             store.write_json(MANIFEST, meta)
             interrupted = _run(plan, total, people, store, pool, line)
             line.close()
             summary = write_report(store, meta | _moment())
-            failed = store.first_error()
+            failed = store.first_failure()
             print(render_text(summary, width()))
-            if options.scripted:
+            if meta["scripted"]:
                 print(f"\n{REHEARSAL}")
             print(f"\n{_closing(store.folder, summary, pool, time.monotonic() - began)}")
     finally:
@@ -91,8 +95,9 @@ def execute(name: str, options: RunOptions, *, check_only: bool = False) -> int:
         print("Interrupted. Run the same command again to go on; finished samples are kept.", file=sys.stderr)
         return 130
     if failed:
-        many = sum(row.outcomes["error"] for row in summary.overall)
-        print(f"{many} samples failed; the first: {failed.system}, {failed.item}: {failed.error}", file=sys.stderr)
+        many, first = failed
+        why = first.error or next((t.error for t in first.turns if t.error), "")
+        print(f"calls failed in {many} samples; the first: {first.system}, {first.item}: {why}", file=sys.stderr)
         print("Run the same command again to try these again.", file=sys.stderr)
     return 3 if failed else 0
 
@@ -133,6 +138,17 @@ def _run(plan: Plan, total: int, people: dict[str, Participant], store: RunStore
     return False
 
 
+def _check_room(people: Mapping[str, Participant]) -> None:
+    """Refuse replies that leave no room for any prompt: every sample would end at the limit."""
+    for p in people.values():
+        window = p.engine.context
+        if window is not None and p.sampling.max_tokens + LEAST_PROMPT > window:
+            raise BadInput(
+                f"{p.name}: replies of {p.sampling.max_tokens} tokens leave no room for a prompt in a window of {window}; "
+                "lower max_tokens under 'sampling'"
+            )
+
+
 async def _reach(people: Mapping[str, Participant]) -> None:
     """Ask every endpoint whether it is there, before any work. Engines with weights load when they are first asked."""
     for engine in {p.engine.identity: p.engine for p in people.values()}.values():
@@ -155,7 +171,7 @@ def _facts(plan: Plan, people: dict[str, Participant], total: int, name: str, op
         "reference": plan.suite.monoliths[0].name if plan.suite.monoliths else None,
         "planned": {task.name: len(items) for task, items in plan.tasks},
         "samples": total,
-        "scripted": options.scripted,
+        "scripted": options.scripted or any(p.engine.identity.startswith("simulated:") for p in people.values()),
         "versions": _versions(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
     } | _moment()

@@ -132,13 +132,12 @@ class RunStore:
         """Ids of the questions with a finished sample."""
         return [i for (i,) in self._db.execute("SELECT DISTINCT item FROM results JOIN planned USING (key)")]
 
-    def first_error(self) -> Result | None:
-        """The first sample that failed."""
-        query = (
-            "SELECT body FROM planned JOIN results USING (key) WHERE outcome = 'error' ORDER BY planned.rowid LIMIT 1"
-        )
-        row = self._db.execute(query).fetchone()
-        return _result(json.loads(row[0])) if row else None
+    def first_failure(self) -> tuple[int, Result] | None:
+        """How many samples failed or had calls that failed, and the first of them; None if there are none."""
+        failed = f"FROM planned JOIN results USING (key) WHERE NOT ({_FINISHED})"
+        count = self._db.execute(f"SELECT count(*) {failed}").fetchone()[0]
+        row = self._db.execute(f"SELECT body {failed} ORDER BY planned.rowid LIMIT 1").fetchone()
+        return (int(count), _result(json.loads(row[0]))) if row else None
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a file of the run atomically; returns its path."""

@@ -50,6 +50,7 @@ class Row:
         n: Questions with at least one finished sample.
         of: Questions planned.
         samples: Finished samples: questions times draws.
+        absent: Samples in which a call failed, so that a member was absent, though there may be an answer.
         accuracy: Mean score, 0 to 1; whatever was not scored counts as 0.
         interval: Wilson interval of the accuracy over the questions.
         parse_rate: Share of samples with an answer.
@@ -70,6 +71,7 @@ class Row:
     n: int
     of: int
     samples: int
+    absent: int
     accuracy: float
     interval: Interval
     parse_rate: float
@@ -214,6 +216,7 @@ def _row(
         n=n,
         of=max(of, n),
         samples=len(samples),
+        absent=sum(r.failures > 0 for r in samples),
         accuracy=right / n if n else 0.0,
         interval=wilson(right, n),
         parse_rate=_mean([r.answered for r in samples]),

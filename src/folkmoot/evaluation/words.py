@@ -91,6 +91,10 @@ def notes(summary: Summary) -> list[str]:
         bad = [f"{n} {o}" for o, n in row.outcomes.items() if n and o not in ("scored", "unparsed")]
         if bad:
             said.append(f"{row.system}: {', '.join(bad)} of {row.samples} samples, counted as 0.")
+        if row.absent:
+            said.append(
+                f"{row.system}: calls failed in {row.absent} of {row.samples} samples, members were absent there."
+            )
     if c := summary.ceiling:
         said.append(
             f"At least one member alone was right on {share(c.accuracy)} of {c.n} questions: picking among their answers "

@@ -8,9 +8,11 @@ turns (`folkmoot.engines.decoding.turnstile`).
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
@@ -23,6 +25,8 @@ from folkmoot.engines.decoding.host import LOCK, Call, Host
 from folkmoot.engines.decoding.local import Parts, settle
 
 _RESTARTS = 1
+FORGIVEN_S = 600.0
+"""A death so long after the one before does not count on top of it."""
 _GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 
@@ -44,6 +48,7 @@ class Remote:
         self._waiting: list[Call] = []
         self._opening = False
         self._deaths = 0
+        self._died = -math.inf
         self._status = 0
 
     def placed(self) -> tuple[str, str]:
@@ -84,7 +89,9 @@ class Remote:
         """See `folkmoot.engines.decoding.host.Guest`: ask again, or fail."""
         if self.host is host:  # else it has been left, and only a call to close is under way
             self.host, self._status = None, status
-            self._deaths += 1
+            now = time.monotonic()
+            self._deaths = 1 if now - self._died > FORGIVEN_S else self._deaths + 1
+            self._died = now
         again = [c for c in calls if c.tries <= _RESTARTS >= self._deaths and c.frame["do"] != "close"]
         self._waiting += again
         self._open_soon()

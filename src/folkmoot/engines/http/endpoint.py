@@ -157,6 +157,8 @@ class Endpoint:
 
     def unknown(self, model: str, names: list[str]) -> str:
         """A remedy for a model name that the server does not know."""
+        if model in names:
+            return "It lists this very model; look at the server's log."
         return self.plain(f"Models: {did_you_mean(model, names)}")
 
     async def close(self) -> None:

@@ -20,6 +20,8 @@ class EngineSpec:
         revision: Revision at the hub.
         url: Base URL of an endpoint.
         api_key_env: Name of the environment variable that holds the endpoint's key.
+        timeout: Seconds for one request to the endpoint, retries and pauses included; None: the engine's default.
+        max_concurrent: Requests to the endpoint in flight at most; None: the engine's default.
     """
 
     kind: str
@@ -27,6 +29,8 @@ class EngineSpec:
     revision: str | None = None
     url: str | None = None
     api_key_env: str | None = None
+    timeout: float | None = None
+    max_concurrent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

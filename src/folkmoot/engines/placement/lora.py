@@ -7,6 +7,7 @@ writes it. Of the weights only the header is read.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -151,8 +152,8 @@ def _sound(config: Mapping[str, Any]) -> bool:
         _table(config, "rank_pattern") is not None
         and _table(config, "alpha_pattern") is not None
         and all(type(r) is int and r > 0 for r in _ranks(config))
-        and all(type(a) in (int, float) for a in alphas)
-        and (targets is None or isinstance(targets, str) or _names(targets))
+        and all(type(a) in (int, float) and math.isfinite(a) for a in alphas)
+        and (targets is None or _pattern(targets) or _names(targets))
         and (config.get("modules_to_save") is None or _names(config["modules_to_save"]))
     )
 
@@ -160,6 +161,14 @@ def _sound(config: Mapping[str, Any]) -> bool:
 def _table(config: Mapping[str, Any], key: str) -> dict[str, Any] | None:
     found = config.get(key) or {}
     return found if isinstance(found, dict) else None
+
+
+def _pattern(value: Any) -> bool:
+    """A text that can be a pattern; it is never run here, since it may be made to run for ever."""
+    try:
+        return isinstance(value, str) and bool(re.compile(value))
+    except (re.error, RecursionError, OverflowError):
+        return False
 
 
 def _names(value: Any) -> bool:
