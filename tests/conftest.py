@@ -18,7 +18,9 @@ import pytest
 from folkmoot.engines.vllm import VllmEngine
 from folkmoot.engines.vllm_boot import environment
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a background job of a shell; programs under test would inherit it
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # a background job of a shell; programs under test would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SMOL = "smollm2-135m-instruct"

@@ -72,8 +72,14 @@ def test_what_is_left_out_has_defaults(tmp_path: Path) -> None:
             ":3: engine: input should be 'transformers', 'vllm', 'openai', 'scripted' or 'simulated', got 'vlm'",
         ),
         ("engine: openai", ":1: engine 'openai' needs a 'url', such as http://127.0.0.1:8000/v1"),
-        ("url: http://x/v1", ":1: 'url', 'api_key_env', 'timeout' and 'max_concurrent' go with engine 'openai': set 'engine: openai'"),
-        ("engine: vllm\napi_key_env: KEY", ":1: 'url', 'api_key_env', 'timeout' and 'max_concurrent' go with engine 'openai'"),
+        (
+            "url: http://x/v1",
+            ":1: 'url', 'api_key_env', 'timeout' and 'max_concurrent' go with engine 'openai': set 'engine: openai'",
+        ),
+        (
+            "engine: vllm\napi_key_env: KEY",
+            ":1: 'url', 'api_key_env', 'timeout' and 'max_concurrent' go with engine 'openai'",
+        ),
         ("sampling: {temprature: 1}", ":3: unknown key 'temprature'; did you mean 'temperature'?"),
         ("sampling:\n  top_p: 0", ":4: sampling.top_p: input should be greater than 0, got 0"),
         ("sampling:\n  max_tokens: 0", ":4: sampling.max_tokens: input should be greater than or equal to 1, got 0"),

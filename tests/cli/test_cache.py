@@ -65,3 +65,20 @@ def test_a_cache_that_is_not_there_is_empty(tmp_path: Path, monkeypatch: pytest.
 def test_a_file_that_is_no_cache_is_one_clear_line(filled: Path) -> None:
     completions_file().write_text("no database " * 1000)
     assert isinstance(CliRunner().invoke(app, ["cache", "info"]).exception, Missing)
+
+
+def test_export_writes_through_links_and_devices_and_never_replaces_them(filled: Path) -> None:
+    (filled / "link.jsonl").symlink_to(filled / "real.jsonl")
+    folkmoot("export", str(filled / "link.jsonl"))
+    assert (filled / "link.jsonl").is_symlink()
+    assert len((filled / "real.jsonl").read_text().splitlines()) == 3
+    assert folkmoot("export", "/dev/null") == "3 replies in /dev/null\n"
+    assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize("name", ["absent/out.jsonl", "."])
+def test_export_to_where_nothing_can_be_written_is_one_clear_line(filled: Path, name: str) -> None:
+    done = CliRunner().invoke(app, ["cache", "export", str(filled / name)])
+    assert isinstance(done.exception, Missing)
+    assert str(done.exception).startswith(str((filled / name).resolve()))
+    assert ".part" not in str(done.exception)

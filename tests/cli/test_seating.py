@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from folkmoot.cli import doctor, seating
-from folkmoot.cli.seating import as_data, as_text, survey
+from folkmoot.cli.seating import as_data, as_text, show_team, survey
 from folkmoot.engines.placement.hardware import Gpu, Hardware
 from folkmoot.engines.placement.needs import GIB
 from folkmoot.manifest import Manifest
@@ -151,3 +151,10 @@ def test_a_wrong_engine_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "team.yaml").write_text("members:\n- {name: ana, model: x}\n")
     result = CliRunner().invoke(app, ["--team", str(tmp_path / "team.yaml"), "--engine", "vlm"])
     assert "did you mean 'vllm'?" in str(result.exception)
+
+
+def test_a_model_folder_that_cannot_be_read_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "team.yaml").write_text("members: [{name: ana, model: ./empty}]\n", encoding="utf-8")
+    assert show_team(tmp_path / "team.yaml", "transformers", tokens=2048, in_flight=8, as_json=False) == 2
+    assert "participant 'ana': " in capsys.readouterr().out

@@ -11,7 +11,7 @@ from folkmoot.evaluation import summary
 from folkmoot.evaluation.result import OUTCOMES, Result
 from folkmoot.evaluation.statistics import wilson
 from folkmoot.evaluation.summary import Summary
-from folkmoot.evaluation.words import sentences
+from folkmoot.evaluation.words import notes, sentences
 
 
 def sample(system: str, item: int | str, score: float = 1.0, **more: object) -> Result:
@@ -192,3 +192,11 @@ def test_contradictions_are_refused(systems: list[str], reference: str | None, s
 def test_a_sample_that_is_there_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="ana has two results for sums/0 draw 0"):
         summarise([sample("ana", 0), sample("ana", 0)], ["ana"])
+
+
+def test_samples_with_an_absent_member_are_counted_though_there_is_an_answer() -> None:
+    away = Turn("bo", error="HTTP 401")
+    results = [sample("debate", i, turns=(Turn("ana", finish="stop"), *([away] if i < 2 else []))) for i in range(5)]
+    s = summarise(results, ["debate"])
+    assert s.overall[0].absent == 2
+    assert "debate: calls failed in 2 of 5 samples, members were absent there." in notes(s)

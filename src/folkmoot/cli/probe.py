@@ -129,6 +129,7 @@ def engines(
         _remember(memo, here, [c for c in checks.values() if c.works])
     return (
         *(checks[name] for name in scripts),
+        EngineCheck("simulated", True, "a timing model of one GPU, for scheduling"),
         EngineCheck("scripted", True, "made-up replies, for tests and rehearsals"),
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from folkmoot.documents import BadInput, did_you_mean
-from folkmoot.engines.placement.bases import EngineSpec, local_kind, sized
+from folkmoot.engines.placement.bases import EngineSpec, folder, local_kind, sized
 from folkmoot.engines.placement.hardware import Hardware, detect
 from folkmoot.engines.placement.needs import Needs
 from folkmoot.engines.placement.plan import CPU_RESERVE, GPU_RESERVE, Plan, Seat, gib, place
@@ -68,6 +68,8 @@ def survey(members: Sequence[Manifest], engine: str, hardware: Hardware, *, toke
             needs[spec] = sized(base, hardware, tokens=tokens, in_flight=in_flight)
         except ValueError as e:
             unknown[spec] = str(e)
+            if folder(spec) is not None:  # it is here, so that nothing will make it readable
+                refused += [f"participant {name!r}: {e}" for name in users[spec]]
     refused += refusals(members, engine)
     adapters = len({f for base in asked.values() for f in base.adapters})
     return Survey(hardware, place(list(needs.values()), hardware), users, needs, unknown, tuple(refused), adapters)
