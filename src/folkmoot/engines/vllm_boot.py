@@ -131,7 +131,7 @@ def environment(cpu: bool, eager: bool, gpus: Sequence[int] | None = None) -> di
     wanted = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_STREAM": "ext://sys.stderr"}
     wanted["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"  # a fork of a process with threads may hang
     if not os.environ.get("FOLKMOOT_DEBUG"):
-        wanted |= {"VLLM_LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+        wanted |= {"VLLM_LOGGING_LEVEL": "CRITICAL", "PYTHONWARNINGS": "ignore", "TORCH_CPP_LOG_LEVEL": "ERROR"}
         wanted |= {"TORCH_LOGS": "-torch._library"}
     if cpu and eager:
         # What is left of compilation would take 13 s at the first draw or choice, and a C++ compiler.
