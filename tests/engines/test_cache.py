@@ -202,6 +202,23 @@ async def test_a_later_run_finds_what_an_earlier_one_computed(tmp_path: Path) ->
         completions.close()
 
 
+async def test_what_a_loop_that_is_over_left_behind_is_stored_by_the_next(tmp_path: Path) -> None:
+    """A loop may end between a reply and the moment at which it would have been stored."""
+    path = tmp_path / "c.sqlite"
+    completions = Completions(path)
+    engine, _ = cached(lambda _: "16", completions)
+
+    def stored() -> int:
+        with sqlite3.connect(path) as db:
+            return int(db.execute("SELECT count(*) FROM completions").fetchone()[0])
+
+    await asyncio.to_thread(lambda: asyncio.run(engine.complete(ASKED)))
+    await asyncio.sleep(0.1)
+    await engine.complete(replace(ASKED, draw=1))
+    await asyncio.sleep(0.1)
+    assert stored() == 2
+
+
 PROCESS = """
 import asyncio, sys
 from pathlib import Path

@@ -199,6 +199,13 @@ def test_models_that_no_system_shares_are_in_memory_one_after_the_other(tmp_path
     assert len(phases(judged, people)) == 1
 
 
+def test_systems_that_differ_in_name_alone_have_samples_of_their_own(tmp_path):
+    text = "name: t\ntasks: [sums]\nlimit: 2\nteam: [{name: ana, model: m}]\n"
+    plan = plan_of(tmp_path, text + "systems: [majority_vote, {name: again, graph: majority_vote}]\n")
+    keys = [s.key for s in samples(plan, engines(plan, Pool(Completions(None), scripted=True)))]
+    assert (len(keys), len(set(keys))) == (6, 6)
+
+
 def test_systems_advance_together_question_by_question(tmp_path):
     plan = plan_of(tmp_path, GOOD)
     people = engines(plan, Pool(Completions(None), scripted=True))

@@ -21,9 +21,9 @@ ADAPTERS, RANK = 8, 8
 
 
 def _requests(adapters: list[str] | None = None) -> list[Request]:
-    pick: Callable[[int], str | None] = lambda n: adapters[n % len(adapters)] if adapters else None  # noqa: E731
+    wearing: list[str | None] = [*adapters] if adapters else [None]
     return [
-        Request((Message("user", question(n)[0]),), Sampling(max_tokens=REPLY), adapter=pick(n))
+        Request((Message("user", question(n)[0]),), Sampling(max_tokens=REPLY), adapter=wearing[n % len(wearing)])
         for n in range(REQUESTS)
     ]
 

@@ -15,6 +15,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
@@ -45,6 +46,7 @@ class Completions:
         self._lock = threading.Lock()
         self._flying: dict[str, Future[None]] = {}
         self._fresh: dict[str, str] = {}
+        self._since = 0.0  # when the oldest of them came
         self._trouble: Exception | None = None
         try:
             if path is not None:
@@ -53,7 +55,9 @@ class Completions:
                 path or ":memory:", timeout=patience, check_same_thread=False, isolation_level=None
             )
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; a power cut the last calls
+            self._db.execute(
+                "PRAGMA synchronous=NORMAL"
+            )  # a killed process loses milliseconds, a power cut the last calls
             self._db.execute("CREATE TABLE IF NOT EXISTS completions (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
         except (sqlite3.Error, OSError) as e:
             raise self._unusable(e) from None
@@ -77,14 +81,16 @@ class Completions:
         self._add(key, value)
         self.flush()
 
-    def _add(self, key: str, value: dict[str, Any]) -> bool:
-        """Take a value up for the next transaction; True if it is the first one of it."""
+    def _add(self, key: str, value: dict[str, Any]) -> float:
+        """Take a value up for the next transaction; for how many seconds the oldest one of it has waited."""
         if self._trouble is not None:
             raise self._unusable(self._trouble)
         text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
         with self._lock:
+            now = time.monotonic()
+            self._since = self._since if self._fresh else now
             self._fresh.setdefault(key, text)
-            return len(self._fresh) == 1
+            return now - self._since
 
     def flush(self) -> None:
         """Store what has been taken up."""
@@ -128,8 +134,11 @@ class Completions:
             await asyncio.shield(asyncio.wrap_future(other))
         try:
             value = await work()
-            if self._add(key, value):
+            waited = self._add(key, value)
+            if waited == 0:
                 asyncio.get_running_loop().call_later(FLUSH_S, self._flush_later)
+            elif waited > 10 * FLUSH_S:  # the event loop that was to do it is over
+                self._flush_later()
             return value, False
         finally:
             with self._lock:

@@ -24,11 +24,11 @@ class Unsupported(EngineError):  # noqa: N818 - reads as a sentence: raise Unsup
     """The engine lacks what was asked for. Raised before any work is done."""
 
 
-class PromptTooLong(EngineError):  # noqa: N818
+class PromptTooLong(EngineError):  # noqa: N818 - as above
     """The prompt and the reply asked for do not fit the model's context window."""
 
 
-class Missing(Exception):  # noqa: N818
+class Missing(Exception):  # noqa: N818 - as above
     """Something that must be there first is not (a package, a model file, the network). The command line exits with 4."""
 
 

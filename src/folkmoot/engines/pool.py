@@ -105,6 +105,21 @@ class Pool:
             self._engines[spec] = Cached(built, self._completions, self.meter)
         return self._engines[spec]
 
+    @property
+    def made_up(self) -> bool:
+        """Some engine answers without a model, so that figures mean nothing."""
+        return self.scripted or any(spec.kind in ("scripted", "simulated") for spec in self._engines)
+
+    async def reach(self) -> None:
+        """Ask every endpoint whether it is there. Engines with weights load when they are first asked.
+
+        Raises:
+            Missing: One is not, or it does not know the model.
+        """
+        for spec, engine in self._engines.items():
+            if spec.kind == "openai":
+                await engine.start()
+
     async def rest(self) -> None:
         """Have all engines give memory back; they come back if they are asked again."""
         for engine in self._engines.values():

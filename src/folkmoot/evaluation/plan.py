@@ -278,6 +278,7 @@ def _spec(plan: Plan, people: Mapping[str, Participant], s: System) -> list[Any]
     """All that determines the samples of a system, beside the question."""
     return [
         VERSION,
+        s.name,  # two systems may be alike in all else, and each has samples of its own
         s.protocol.name,
         hashlib.sha256(Path(inspect.getfile(inspect.unwrap(s.protocol.build))).read_bytes()).hexdigest(),
         {k: str(v) for k, v in s.options.items()},

@@ -78,7 +78,7 @@ def execute(name: str, options: RunOptions, *, check_only: bool = False) -> int:
             people = engines(plan, pool)
             _check_room(people)
             total = store.plan(s.key for s in samples(plan, people))
-            meta = _facts(plan, people, total, name, options)
+            meta = _facts(plan, people, total, _command(name, options), pool.made_up)
             store.write_json(MANIFEST, meta)
             interrupted = _run(plan, total, people, store, pool, line)
             line.close()
@@ -114,7 +114,7 @@ def _run(plan: Plan, total: int, people: dict[str, Participant], store: RunStore
     async def go() -> None:
         done = 0
         try:
-            await _reach(people)
+            await pool.reach()
             for systems in phases(plan, people):
                 done += await run_samples(
                     (s for s in samples(plan, people, systems) if s.key not in finished),
@@ -149,19 +149,12 @@ def _check_room(people: Mapping[str, Participant]) -> None:
             )
 
 
-async def _reach(people: Mapping[str, Participant]) -> None:
-    """Ask every endpoint whether it is there, before any work. Engines with weights load when they are first asked."""
-    for engine in {p.engine.identity: p.engine for p in people.values()}.values():
-        if engine.identity.startswith("openai:"):
-            await engine.start()
-
-
-def _facts(plan: Plan, people: dict[str, Participant], total: int, name: str, options: RunOptions) -> dict[str, Any]:
+def _facts(plan: Plan, people: dict[str, Participant], total: int, command: str, made_up: bool) -> dict[str, Any]:
     """All that the report says beside the samples."""
     return {
         "title": plan.suite.name,
         "about": plan.suite.about.strip(),
-        "command": _command(name, options),
+        "command": command,
         "suite": plan.suite.model_dump(mode="json", by_alias=True),
         "seed": plan.suite.seed,
         "draws": plan.suite.draws,
@@ -171,7 +164,7 @@ def _facts(plan: Plan, people: dict[str, Participant], total: int, name: str, op
         "reference": plan.suite.monoliths[0].name if plan.suite.monoliths else None,
         "planned": {task.name: len(items) for task, items in plan.tasks},
         "samples": total,
-        "scripted": options.scripted or any(p.engine.identity.startswith("simulated:") for p in people.values()),
+        "scripted": made_up,
         "versions": _versions(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
     } | _moment()

@@ -55,8 +55,8 @@ async def run_samples(
     async def work() -> None:
         for sample in queue:  # shared: each worker takes the next one
             result = await run_one(sample, panels[sample.system])
-            streaks.see(result.turns)
             tally.watch(store.add(result))
+            streaks.see(result.turns)
             if tally.run == in_flight:
                 _settle()
 
