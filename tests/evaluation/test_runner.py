@@ -9,6 +9,7 @@ import pytest
 from folkmoot import AnswerType, Participant, Sampling, Scripted
 from folkmoot.complaint import BadInput
 from folkmoot.discussion import Turn
+from folkmoot.engines.cache import Meter
 from folkmoot.engines.contract import Completion, EngineError, Missing
 from folkmoot.evaluation.plan import Sample
 from folkmoot.evaluation.runner import classify, critical_path, run_one, run_samples
@@ -202,3 +203,19 @@ async def test_cancelling_keeps_what_is_finished(tmp_path):
         with pytest.raises(asyncio.CancelledError):
             await run
         assert [r.item for r in store.results()] == ["q0", "q1", "q2"]
+
+
+async def test_the_speed_shown_is_that_of_this_part_of_the_run(tmp_path):
+    """Tokens of earlier parts, in no time at all, would look like thousands a second."""
+    shown = []
+    meter = Meter(tokens=1_000_000)
+    with RunStore(tmp_path) as store:
+        store.plan([sample().key])
+        await run_samples(
+            [sample()],
+            {"s": alone(Scripted(lambda m: "Answer: 4", latency=0.7))},
+            store,
+            progress=lambda stage, done=0, total=0, note="": shown.append(note),
+            meter=meter,
+        )
+    assert [note.split("  ")[0] for note in shown if note] == ["0 tokens/s", "0 tokens/s"]

@@ -61,10 +61,10 @@ async def run_samples(
                 _settle()
 
     async def report() -> None:
-        began = time.monotonic()
-        meter_ = meter or Meter()
+        began, meter_ = time.monotonic(), meter or Meter()
+        earlier = meter_.tokens
         while True:
-            speed = meter_.tokens / max(time.monotonic() - began, 0.1)
+            speed = (meter_.tokens - earlier) / max(time.monotonic() - began, 0.1)
             note = f"{speed:.0f} tokens/s  {meter_.calls} calls, {meter_.hits} from the cache"
             progress("samples", before + tally.stored, total or 0, note)
             await asyncio.sleep(0.5)
