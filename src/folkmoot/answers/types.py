@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from folkmoot.answers import choice, number, options, text
 
-Kind = Literal["choice", "number", "text"]
+Kind = Literal["choice", "number", "math", "text", "boolean", "labels", "code", "free"]
 Metric = Literal["exact", "f1"]
 
 
@@ -26,6 +26,8 @@ class AnswerType:
 
     kind: Kind = "text"
     options: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    tolerance: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):

@@ -15,8 +15,9 @@ from folkmoot.discussion import Discussion
 from folkmoot.documents import BadInput, did_you_mean, line_of
 from folkmoot.engines.pool import Pool
 from folkmoot.engines.rehearsal import rehearsal
+from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.suite import Suite, SystemDocument
-from folkmoot.evaluation.tasks import Item, Task, find_task, load_items
+from folkmoot.evaluation.tasks import Task, find_task, load_items
 from folkmoot.manifest import Manifest, participants
 from folkmoot.models import check_source
 from folkmoot.participant import Participant, derive

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from folkmoot.discussion import Decision, Turn
+from folkmoot.evaluation.judgement import Judgement
 
 Outcome = Literal["scored", "unparsed", "truncated", "refused", "limit", "error"]
 """What became of a sample; exactly one.
@@ -37,6 +38,9 @@ class Result:
         seconds: Wall seconds of the critical path: the longest call of every step, waiting for the engine left out,
             added up. Replies from the cache count with the time of the original call.
         error: Why the sample failed, for outcome ``error`` and ``limit``.
+        marks: The score of each turn's own answer, in the order of `turns`: None where a turn has no answer, is no answer
+            (a critique, a verdict), or where scoring costs a run of its own (programs, judged replies).
+        judgements: For replies to open questions: what each judge said.
     """
 
     key: str
@@ -53,6 +57,8 @@ class Result:
     decision: Decision | None
     seconds: float
     error: str | None = None
+    marks: tuple[float | None, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
 
     @property
     def figures(self) -> Figures:

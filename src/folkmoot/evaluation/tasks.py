@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from folkmoot.answers import AnswerType
 from folkmoot.documents import BadInput, Document, did_you_mean, read
 from folkmoot.evaluation import loaders
+from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.loaders import Fields, Hub, Row
 
 log = logging.getLogger(__name__)
@@ -74,23 +75,6 @@ class Task(Document):
         if self.metric == "f1" and self.answer != "text":
             raise ValueError(f"metric 'f1' is for answer 'text'; leave it out for answer {self.answer!r}")
         return self
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One question with what counts as right.
-
-    Attributes:
-        id: Unique within its split.
-        question: As put to the participants, options included.
-        answer_type: How replies are read.
-        gold: The accepted answers, the canonical one first.
-    """
-
-    id: str
-    question: str
-    answer_type: AnswerType
-    gold: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +177,7 @@ def _item(task: Task, row: Row) -> Item:
         parts.append("\n".join(f"{letter}) {text}" for letter, text in zip(kind.labels, kind.options, strict=True)))
     if task.instruction:
         parts.append(task.instruction.strip())
-    return Item(row.id, "\n\n".join(parts), kind, row.gold)
+    return Item(row.id, "\n\n".join(parts), kind, row.gold, task.name, task.metric)
 
 
 def _data_file(task: Task, data_dir: Path | None) -> Path | None:

@@ -1,0 +1,1 @@
+"""What collaboration did: who changed whose mind, and whether the whole was more than its members."""
