@@ -8,12 +8,11 @@ from dataclasses import replace
 from langgraph.graph import END, START
 from langgraph.types import Send
 
-from folkmoot import decide
 from folkmoot.discussion import Ask, Decision, Discussion, Turn, answer_type, last_answers, own, turns_of
 from folkmoot.discussion import rounds as answered
 from folkmoot.documents import BadInput, did_you_mean
 from folkmoot.engines.contract import PromptTooLong
-from folkmoot.nodes import Panel, Step, Update, ask, decided, seat, take_turn, vote, wait
+from folkmoot.nodes import Panel, Step, Update, ask, counted, decided, seat, take_turn, vote, wait
 from folkmoot.participant import Participant
 from folkmoot.prompts import numbered, prompted, render
 from folkmoot.protocol import protocol
@@ -128,7 +127,7 @@ def _finisher(team: Sequence[Participant], name: str, prompts: str | None) -> St
 
     async def finish(d: Discussion) -> Update:
         kind, newest, at = answer_type(d), last_answers(d), answered(d)
-        ballot, said = decide.plurality(newest, kind), [t for t in newest if t.error is None]
+        ballot, said = await counted(newest, kind), [t for t in newest if t.error is None]
         try:
             prompt, error = by.messages(render("critique_refine/finish", d, by, said, folder=prompts)), None
         except PromptTooLong as e:

@@ -18,7 +18,7 @@ LAYERS = [
     {"complaint", "progress", "door", "lean"},
     {"documents", "paths"},
     {"answers", "engines.contract"},
-    {"discussion", "models"},
+    {"discussion", "models", "sandbox"},
     {"participant", "engines"},
     {"views", "decide"},
     {"prompts", "follow"},

@@ -80,8 +80,12 @@ def test_the_core_asks_for_nothing_that_runs_weights(built):
     needs = meta.get_all("Requires-Dist") or []
     core = [n for n in needs if "extra ==" not in n]
     assert any(n.startswith("langgraph") for n in core)
-    assert not [n for n in core if n.startswith(("torch", "transformers", "vllm", "peft", "gguf", "datasets", "numpy"))]
-    assert {"local", "vllm", "datasets"} <= set(meta.get_all("Provides-Extra") or [])
+    assert not [
+        n
+        for n in core
+        if n.startswith(("torch", "transformers", "vllm", "peft", "gguf", "datasets", "scipy", "pyarrow"))
+    ]
+    assert {"local", "vllm", "datasets", "parquet"} <= set(meta.get_all("Provides-Extra") or [])
     assert meta["License-Expression"] == "Apache-2.0"
     assert meta["Requires-Python"] == ">=3.11"
 
@@ -139,7 +143,7 @@ def test_the_wheel_runs_the_quickstart_without_torch(elsewhere, tmp_path):
     shown = run(elsewhere, "eval", "run", "quickstart", "--scripted", "--out", "run", cwd=tmp_path, env=alone(tmp_path))
     assert "debate" in shown
     assert list((tmp_path / "run").glob("*.html")), "there is a page to look at"
-    look = "import importlib.util as u, folkmoot; print(folkmoot.__file__, *map(u.find_spec, ('torch', 'transformers', 'numpy')))"
+    look = "import importlib.util as u, folkmoot; print(folkmoot.__file__, *map(u.find_spec, ('torch', 'transformers', 'scipy')))"
     where, *found = run(elsewhere.with_name("python"), "-c", look, cwd=tmp_path, env=alone(tmp_path)).split()
     assert Path(where).is_relative_to(elsewhere.parents[1]), "the installed package, not the checkout"
     assert found == ["None", "None", "None"]

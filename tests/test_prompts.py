@@ -10,6 +10,7 @@ from folkmoot.discussion import Discussion, Turn
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import PromptTooLong, Sampling
 from folkmoot.engines.scripted import Scripted
+from folkmoot.evaluation.judging import TEMPLATE as JUDGE
 from folkmoot.graphs import critique_refine, debate, judge_select
 from folkmoot.participant import Participant
 from folkmoot.prompts import check_template, fingerprint, lettered, prompted, render, template, template_names
@@ -46,9 +47,9 @@ def test_shipped_templates_render(name: str) -> None:
     check_template(name)
 
 
-def test_every_template_belongs_to_a_graph_and_every_graph_finds_its_own() -> None:
+def test_every_template_belongs_to_a_graph_or_a_judge_and_every_graph_finds_its_own() -> None:
     used = {name for p in catalogue().values() for name in p.templates}
-    assert used == set(template_names())
+    assert used | {JUDGE} == set(template_names())
 
 
 # A user's own.

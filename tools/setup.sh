@@ -42,6 +42,9 @@ needs() {
   fi
   # vLLM's compiled part loads this library of the system's.
   [ -n "$p" ] && "$p" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null || echo libnuma1
+  # Programs of models are run in bubblewrap; the page of a report is tried in a browser.
+  command -v bwrap >/dev/null || echo bubblewrap
+  command -v chromium >/dev/null || echo chromium
 }
 
 ticker=

@@ -31,10 +31,8 @@ def plurality(
         return Decision(None, by, why=_no_quorum(turns, len(votes), max(quorum, 1)))
     tally: dict[str, float] = {}
     form: dict[str, str] = {}
-    for t in votes:
-        assert t.answer is not None
-        key = kind.canonical(t.answer)
-        form.setdefault(key, t.answer)
+    for t, key in zip(votes, ballots([t.answer or "" for t in votes], kind), strict=True):
+        form.setdefault(key, t.answer or "")
         tally[key] = tally.get(key, 0.0) + max(0.0, (weights or {}).get(t.speaker, 1.0))
     ranked = sorted(tally, key=lambda k: -tally[k])  # stable: first given stays first
     best = ranked[0]
@@ -53,11 +51,26 @@ def _no_quorum(turns: Sequence[Turn], valid: int, quorum: int) -> str:
 
 def candidates(turns: Sequence[Turn], kind: AnswerType) -> list[Turn]:
     """The turns to choose between: one for each different answer, the first that gave it."""
+    given = [t for t in turns if t.answer is not None]
     first: dict[str, Turn] = {}
-    for t in turns:
-        if t.answer is not None:
-            first.setdefault(kind.canonical(t.answer), t)
+    for t, key in zip(given, ballots([t.answer or "" for t in given], kind), strict=True):
+        first.setdefault(key, t)
     return list(first.values())
+
+
+def ballots(answers: Sequence[str], kind: AnswerType) -> list[str]:
+    """A key for each answer: equal keys are votes for the same.
+
+    That is the canonical form; mathematical expressions that are equal only after some algebra take the key of the first of
+    them, which may take a worker process some milliseconds a pair.
+    """
+    keys = [kind.canonical(a) for a in answers]
+    if kind.kind != "math":
+        return keys
+    first: dict[str, str] = {}  # canonical form to the canonical form it is counted under
+    for key in keys:
+        first.setdefault(key, next((k for k in dict.fromkeys(first.values()) if kind.same(k, key)), key))
+    return [first[k] for k in keys]
 
 
 def orders(n: int, mode: str, seed: int, shuffles: int = 3) -> list[list[int]]:

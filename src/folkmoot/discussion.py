@@ -144,11 +144,12 @@ def answer_type(d: Discussion) -> AnswerType:
 def agreed(d: Discussion) -> bool:
     """True if the last round holds at least two answers and all of them are the same.
 
-    Those who abstain or are absent do not stand in the way; one voice alone is not agreement.
+    Those who abstain or are absent do not stand in the way; one voice alone is not agreement. Answers are the same here if
+    their canonical forms are: mathematics that only algebra could tell to be equal goes on being discussed.
     """
     kind = answer_type(d)
-    said = [t.answer for t in last_answers(d) if t.answer is not None]
-    return len(said) > 1 and all(kind.same(said[0], a) for a in said[1:])
+    said = [kind.canonical(t.answer) for t in last_answers(d) if t.answer is not None]
+    return len(said) > 1 and len(set(said)) == 1
 
 
 def speakers(turns: Sequence[Turn]) -> list[str]:

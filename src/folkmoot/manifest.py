@@ -29,6 +29,13 @@ class SamplingDocument(Document):
         return Sampling(self.temperature, self.top_p, self.max_tokens, self.stop)
 
 
+class Price(Document):
+    """What tokens cost, per million, in the currency of the suite."""
+
+    prompt: float = Field(ge=0)
+    completion: float = Field(ge=0)
+
+
 class Manifest(Document):
     """What a contributor says about a model: the file ``participant.yaml``, or an entry of a team.
 
@@ -52,6 +59,7 @@ class Manifest(Document):
     languages: tuple[str, ...] = ()
     priorities: tuple[str, ...] = ()
     sampling: SamplingDocument | None = None
+    price: Price | None = None
 
     @field_validator("name")
     @classmethod

@@ -7,6 +7,7 @@ invoked from sync code too. A participant that fails becomes an absent voter: a 
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -195,9 +196,17 @@ def vote(*, weights: Mapping[str, float] | None = None, quorum: int = 1) -> Step
     """A node that decides by the vote over the last round; see `decide.plurality`."""
 
     async def count(d: Discussion) -> Update:
-        return decided(decide.plurality(last_answers(d), answer_type(d), weights=weights, quorum=quorum))
+        return decided(await counted(last_answers(d), answer_type(d), weights=weights, quorum=quorum))
 
     return Step("vote", count)
+
+
+async def counted(
+    turns: Sequence[Turn], kind: AnswerType, *, weights: Mapping[str, float] | None = None, quorum: int = 1
+) -> Decision:
+    """`decide.plurality` for an event loop: votes on mathematics are counted on a thread."""
+    count = functools.partial(decide.plurality, turns, kind, weights=weights, quorum=quorum)
+    return await asyncio.to_thread(count) if kind.kind == "math" else count()
 
 
 def judge(by: Participant, *, orders: str = "both", prompts: str | None = None) -> Step:
@@ -220,7 +229,8 @@ def judge(by: Participant, *, orders: str = "both", prompts: str | None = None) 
 
     async def sit(d: Discussion) -> Update:
         kind, said = answer_type(d), last_answers(d)
-        ballot, choices = decide.plurality(said, kind), decide.candidates(said, kind)[:MOST]
+        ballot = await counted(said, kind)
+        choices = decide.candidates(said, kind)[:MOST]
         if len(choices) < 2:
             return decided(ballot)
         shown = decide.orders(len(choices), orders, d.get("seed") or 0)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from folkmoot.answers import AnswerType
+from folkmoot.answers import AnswerType, extract
+from folkmoot.answers.options import fold
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the evaluation sets are not beside this checkout")
@@ -21,11 +23,11 @@ pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the evaluation sets a
 CHOICES = ("agieval_tiny", "arc_challenge", "blend", "medqa", "mmlu_redux", "tablemwp_multiple_choice", "truthfulqa")
 NUMBERS = ("gsm8k", "tablemwp_free_text")
 TEXTS = ("popqa", "wikidyk", "bbh", "pubmedqa")
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 CONCLUSIONS = (
     *("Answer: {letter}", "**Answer:** {letter}", "**{letter}**", "\\boxed{{{letter}}}", "({letter})", "{letter}"),
     *("The answer is {letter}.", "The answer is **{letter}**.", "Option {letter} is the correct answer."),
+    *("the answer is ({letter})", "$\\boxed{{\\text{{({letter})}}}}$", "<answer>{letter}</answer>", "option {letter}"),
     *("Answer: {letter}) {text}", "Therefore, {letter}.", "I choose {letter}.", "The correct option is ({letter})."),
 )
 
@@ -36,11 +38,14 @@ def items(name: str) -> Iterator[dict[str, Any]]:
 
 
 def choices(name: str) -> Iterator[tuple[AnswerType, str, str]]:
+    """Every item with the key of its right option and the text of that: keys as the data have them, digits too."""
     for item in items(name):
-        options = [" ".join(o.split()) for o in item["choices"].values()]
-        at = list(item["choices"]).index(item["answer"])
-        if not any(o in ("is correct.", "a", "A") for o in options):  # such a listing cannot be told from a conclusion
-            yield AnswerType("choice", tuple(options)), LETTERS[at], options[at]
+        kind = AnswerType(
+            "choice", tuple(" ".join(o.split()) for o in item["choices"].values()), tuple(item["choices"])
+        )
+        text = kind.options[kind.labels.index(item["answer"])]
+        if not any(o in ("is correct.", "a", "A") for o in kind.options):  # cannot be told from a conclusion
+            yield kind, item["answer"], text
 
 
 def listing(kind: AnswerType) -> str:
@@ -132,3 +137,105 @@ def test_words_are_read_in_every_form(name: str) -> None:
             for form in forms:
                 said = form.format(gold=gold)
                 assert kind.score(kind.extract(said), [gold]) == 1.0, said
+
+
+TRUE_OR_FALSE = ("culturebench", "theoremqa", "bbh", "pubmedqa")
+LABELLED = {
+    "sciriff": ("Background", "CompareOrContrast", "Uses", "Motivation", "FutureWork", "Extends"),
+    "pubmedqa": ("yes", "no", "maybe"),
+}
+
+
+def truths(name: str) -> Iterator[str]:
+    said = (i["output"] for i in items(name))
+    yield from (gold for gold in said if gold.casefold() in ("true", "false", "yes", "no"))
+
+
+@pytest.mark.parametrize("name", TRUE_OR_FALSE)
+def test_truth_values_are_read_in_every_form(name: str) -> None:
+    forms = (
+        *("{gold}", "Answer: {gold}", "**Answer:** {gold}", "\\boxed{{{gold}}}", "\\boxed{{\\text{{{gold}}}}}"),
+        *("The answer is {gold}.", "{gold}, because of that.", "It was so.\n\nAnswer: {gold}", "I would say {gold}."),
+        "True or false? Some say yes, others no.\nAnswer: {gold}",
+    )
+    kind, seen = AnswerType("boolean"), 0
+    for gold in truths(name):
+        seen += 1
+        for form in forms:
+            said = form.format(gold=gold)
+            assert kind.score(kind.extract(said), [gold]) == 1.0, said
+    assert seen > 40
+
+
+@pytest.mark.parametrize("name", TRUE_OR_FALSE)
+def test_a_denied_truth_value_is_wrong(name: str) -> None:
+    kind = AnswerType("boolean")
+    for gold in truths(name):
+        for form in (
+            "Answer: not {gold}",
+            "\\boxed{{not {gold}}}",
+            "The answer is not {gold}.",
+            "Answer: {gold} or not",
+        ):
+            assert kind.score(kind.extract(form.format(gold=gold)), [gold]) == 0.0
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_labels_are_read_in_every_form(name: str) -> None:
+    forms = (
+        *("{gold}", "Answer: {gold}", "**Answer:** {gold}", "\\boxed{{{gold}}}", "\\boxed{{\\text{{{gold}}}}}"),
+        *("The answer is {gold}.", "The label is {gold}.", "It was so.\n\nAnswer: {gold}", "Answer: [{gold}]"),
+    )
+    kind = AnswerType("labels", LABELLED[name])
+    for item in items(name):
+        for form in forms:
+            said = form.format(gold=item["output"])
+            assert kind.score(kind.extract(said), [item["output"]]) == 1.0, said
+        for form in (
+            "Answer: not {gold}",
+            "\\boxed{{not {gold}}}",
+            "The answer is not {gold}.",
+            "Answer: {gold}, Other",
+        ):
+            assert kind.score(kind.extract(form.format(gold=item["output"])), [item["output"]]) == 0.0, form
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_denied_option_is_never_right(name: str) -> None:
+    for kind, letter, text in choices(name):
+        for said in (
+            f"Answer: not {letter}",
+            f"\\boxed{{not {letter}}}",
+            f"The answer is not {letter}.",
+            f"Not {letter}.",
+        ):
+            assert kind.score(kind.extract(said), [letter]) == 0.0, said
+        assert kind.score(kind.extract(f"The answer is not {text}"), [letter]) == 0.0
+        others = [k for k in kind.labels if k != letter]
+        assert kind.score(kind.extract(f"\\boxed{{{others[0]}}}"), [letter]) == 0.0
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_text_of_an_option_stands_for_it(name: str) -> None:
+    for kind, letter, text in choices(name):
+        if sum(fold(o) == fold(text) for o in kind.options) == 1 and fold(text) not in map(str.casefold, kind.labels):
+            for form in ("Answer: {}", "\\boxed{{{}}}", "Answer: {} ({key})", "Let me think.\n\nAnswer: {}"):
+                said = form.format(text, key=letter)
+                assert kind.extract(said) == letter, said
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_reply_cut_off_before_its_conclusion_abstains(name: str) -> None:
+    for kind, letter, text in choices(name):
+        thought = listing(kind) + f"Let us compare. Option {letter} says that {text}"
+        assert kind.extract(thought, cut=True) is None, thought
+        assert kind.extract(f"Answer: {letter}\n\n{thought}", cut=True) == letter
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_letter_is_read_where_the_options_are_not_known(name: str) -> None:
+    for kind, letter, text in islice(choices(name), 60):
+        if letter.isupper():
+            for form in CONCLUSIONS:
+                assert extract("choice", listing(kind) + form.format(letter=letter, text=text)) == letter
+        assert extract("choice", listing(kind)) is None

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from folkmoot.answers import AnswerType
+from folkmoot.answers import AnswerType, equal, extract
+from folkmoot.answers.labels import fold
 
 NUMBER = AnswerType("number")
 TEXT = AnswerType()
+BOOLEAN = AnswerType("boolean")
+ANY_LABELS = AnswerType("labels")
 
 words = st.text(st.characters(categories=("Lu", "Ll", "Nd"), max_codepoint=0x24F), min_size=1, max_size=12)
 short_answers = st.lists(words, min_size=1, max_size=8).map(" ".join)
 option_lists = st.lists(short_answers, min_size=2, max_size=10)
-kinds = st.one_of(st.just(NUMBER), st.just(TEXT), option_lists.map(lambda o: AnswerType("choice", tuple(o))))
+label_lists = st.lists(short_answers, min_size=1, max_size=6, unique_by=fold)
+digits = tuple(str(n) for n in range(1, 27))
+kinds = st.one_of(
+    st.just(NUMBER),
+    st.just(TEXT),
+    st.just(BOOLEAN),
+    st.just(ANY_LABELS),
+    option_lists.map(lambda o: AnswerType("choice", tuple(o))),
+    option_lists.map(lambda o: AnswerType("choice", tuple(o), digits[: len(o)])),
+    label_lists.map(lambda o: AnswerType("labels", tuple(o))),
+)
 pieces = (
     "Answer: ",
     "the answer is ",
@@ -34,6 +48,12 @@ pieces = (
     "or ",
     "because ",
     "Rome",
+    "2) ",
+    "not ",
+    "true",
+    "No, ",
+    ", ",
+    " and ",
 )
 replies = st.lists(st.sampled_from(pieces), max_size=12).map("".join)
 before = st.sampled_from(
@@ -41,11 +61,39 @@ before = st.sampled_from(
 )
 
 
-@given(option_lists, st.data(), before)
-def test_a_letter_in_the_form_of_the_contract_is_read_back(options: list[str], data: st.DataObject, said: str) -> None:
-    kind = AnswerType("choice", tuple(options))
-    letter = data.draw(st.sampled_from(kind.labels))
-    assert kind.extract(f"{said}Answer: {letter}") == letter
+@given(option_lists, st.booleans(), st.data(), before)
+def test_a_key_in_the_form_of_the_contract_is_read_back(
+    options: list[str], numbered: bool, data: st.DataObject, said: str
+) -> None:
+    kind = AnswerType("choice", tuple(options), digits[: len(options)] if numbered else ())
+    key = data.draw(st.sampled_from(kind.labels))
+    for form in ("Answer: {}", "\\boxed{{{}}}", "The answer is ({})."):
+        assert kind.extract(said + form.format(key)) == key
+    for form in ("Answer: not {}", "\\boxed{{not {}}}", "The answer is not {}."):
+        assert kind.extract(said + form.format(key)) != key or options[kind.labels.index(key)].startswith("not ")
+
+
+@given(st.sampled_from(["true", "false", "yes", "no", "True", "NO"]), before)
+def test_a_truth_value_in_the_form_of_the_contract_is_read_back(gold: str, said: str) -> None:
+    for form in ("Answer: {}", "\\boxed{{{}}}", "The answer is {}."):
+        assert BOOLEAN.score(BOOLEAN.extract(said + form.format(gold)), [gold]) == 1.0
+    for form in ("Answer: not {}", "\\boxed{{not {}}}", "The answer is not {}."):
+        assert BOOLEAN.score(BOOLEAN.extract(said + form.format(gold)), [gold]) == 0.0
+
+
+@given(label_lists, st.data(), before)
+def test_labels_in_the_form_of_the_contract_are_read_back(names: list[str], data: st.DataObject, said: str) -> None:
+    kind = AnswerType("labels", tuple(names))
+    some = data.draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
+    read = kind.extract(f"{said}Answer: {', '.join(some)}")
+    assert kind.score(read, [", ".join(reversed(some))]) == 1.0
+    assert kind.score(kind.extract(f"{said}Answer: {', '.join([*some, 'zz-zz'])}"), [", ".join(some)]) == 0.0
+
+
+@given(st.sampled_from(["choice", "number", "math", "text", "boolean", "labels", "code"]), st.text(max_size=300))
+def test_the_public_entry_takes_any_text(kind: Any, reply: str) -> None:
+    read = extract(kind, reply)
+    assert read is None or (read.strip() and equal(kind, read, read))
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**9), max_value=10**9), before)
@@ -97,27 +145,28 @@ def test_a_cut_reply_is_read_like_the_whole_one_or_not_at_all(kind: AnswerType, 
 
 
 LOOPS = [
-    "Answer: ",
-    "the answer is ",
-    "\\boxed{",
-    "**",
-    "1 ",
-    "1,",
-    "A) ",
-    "C is the answer ",
-    "\n",
-    " ",
-    "$",
-    "_a",
-    "is correct ",
+    *("Answer: ", "the answer is ", "\\boxed{", "**", "1 ", "1,", "A) ", "C is the answer ", "\n", " ", "$", "_a"),
+    *("is correct ", "Answer: A, ", "A or ", "1. ", "- ", "the statement is ", "that ", "not ", "No, ", "I choose "),
+    *("so ", "(", "Rome, ", "Rome and ", '{"answer": ', '"', "A\n", "Rome\n", "the statement that ", "because "),
+    *("wait, no ", "<think>", "</think>", "```\n", "Answer - ", "a.", "x" * 50, "Answer:\n- Rome\n", "true or "),
 ]
+"""Pieces that a model which loops says over and over."""
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_model_that_loops_does_not_hold_up_the_others(loop: str) -> None:
-    reply = loop * (50_000 // len(loop))
-    for kind in (AnswerType("choice", ("Rome", "Paris")), NUMBER, TEXT):
+    reply = loop * (100_000 // len(loop))
+    two = ("Rome", "Paris")
+    for kind in (
+        AnswerType("choice", two),
+        AnswerType("choice", two, ("1", "2")),
+        NUMBER,
+        TEXT,
+        BOOLEAN,
+        AnswerType("labels", two),
+        ANY_LABELS,
+    ):
         began = time.perf_counter()
         kind.extract(reply)
         kind.canonical(reply[:5000])
-        assert time.perf_counter() - began < 5  # quadratic work takes minutes
+        assert time.perf_counter() - began < 5  # takes 0.1 s; quadratic work takes minutes

@@ -17,14 +17,34 @@ def cases(kind: str) -> list[Any]:
     groups = yaml.safe_load((HERE / f"{kind}.yaml").read_text(encoding="utf-8"))
     return [
         pytest.param(
-            AnswerType(kind, tuple(g.get("options", ()))), g.get("cut", False), reply, read, id=f"{g['about']}-{i}"
+            AnswerType(kind, tuple(g.get("options", ())), tuple(g.get("keys", ()))),
+            g.get("cut", False),
+            reply,
+            read,
+            id=f"{g['about']}-{i}",
         )
         for g in groups
-        for i, (reply, read) in enumerate(g["read"])
+        for i, (reply, read) in enumerate(replies(g))
     ]
 
 
-@pytest.mark.parametrize(("kind", "cut", "reply", "read"), cases("choice") + cases("number") + cases("text"))
+def replies(group: dict[str, Any]) -> list[tuple[str, str | None]]:
+    """Replies with their readings: written out, or as words that are put into forms."""
+    made = [(form.replace("{}", word), read) for form in group.get("forms", ()) for word, read in group["words"]]
+    return [*map(tuple, group.get("read", ())), *made]
+
+
+@pytest.mark.parametrize("kind", ["choice", "boolean", "labels"])
+def test_enough_cases_are_written_down(kind: str) -> None:
+    found = [(p.values[0], p.values[1], p.values[2]) for p in cases(kind)]
+    assert len(found) == len(set(found)), "a case stands there twice"
+    assert len(found) >= 300
+
+
+KINDS = ("choice", "boolean", "labels", "number", "text")
+
+
+@pytest.mark.parametrize(("kind", "cut", "reply", "read"), [c for k in KINDS for c in cases(k)])
 def test_reply_is_read_as_a_careful_reader_would(kind: AnswerType, cut: bool, reply: str, read: str | None) -> None:
     assert kind.extract(reply, cut=cut) == read
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from folkmoot.answers import AnswerType
+from folkmoot.answers import AnswerType, equal
 
 FOUR = AnswerType("choice", ("Rome", "Paris", "Berlin", "Madrid"))
 TWO = AnswerType("choice", ("first answer", "second answer"))
@@ -12,7 +12,9 @@ NUMBER = AnswerType("number")
 TEXT = AnswerType()
 
 
-@pytest.mark.parametrize("reply", ["Answer: C", "**C**", "\\boxed{C}", "option C", "The answer is **C**."])
+@pytest.mark.parametrize(
+    "reply", ["Answer: C", "**C**", "\\boxed{C}", "(C)", "C", "c", "option C", "The answer is **C**.", "Berlin"]
+)
 def test_usual_forms_of_a_letter_are_read(reply: str) -> None:
     assert FOUR.extract(reply) == "C"
 
@@ -23,6 +25,29 @@ def test_the_first_listed_option_is_not_the_answer() -> None:
 
 def test_the_last_listed_option_is_not_the_answer() -> None:
     assert FOUR.extract("A) Rome\nB) Paris\nC) Berlin\nD) Madrid\nThe answer is **A**") == "A"
+
+
+def test_a_bold_or_boxed_letter_after_a_listing_counts() -> None:
+    listing = "A) Rome\nB) Paris\nC) Berlin\nD) Madrid\n\n"
+    assert FOUR.extract(listing + "The answer is **B**.") == "B"
+    assert FOUR.extract(listing + "\\boxed{B}") == "B"
+    assert FOUR.extract(listing) is None
+
+
+def test_options_keyed_by_digits_can_be_answered() -> None:
+    kind = AnswerType("choice", FOUR.options, ("1", "2", "3", "4"))
+    assert kind.score(kind.extract("The answer is 3."), ["3"]) == 1.0
+    assert kind.extract("1) Rome 2) Paris 3) Berlin 4) Madrid. Answer: 2") == "2"
+
+
+def test_a_stray_key_of_the_data_is_a_key() -> None:
+    kind = AnswerType("choice", ("Latin", "French", "Greek"), ("A", "B", "id"))
+    assert kind.score(kind.extract("Answer: Greek"), ["id"]) == 1.0
+
+
+def test_two_answers_on_one_line_are_two() -> None:
+    assert FOUR.extract("Answer: A Answer: C") == "C"
+    assert FOUR.extract("Answer: C Answer:") == "C"
 
 
 def test_a_full_stop_after_an_a_is_no_letter() -> None:
@@ -51,9 +76,30 @@ def test_the_last_answer_counts_and_not_the_first() -> None:
     assert NUMBER.extract("Answer: 3\nBut there are two of them.\nAnswer: 6") == "6"
 
 
+def test_a_denied_answer_is_no_answer() -> None:
+    assert FOUR.extract("Answer: not C") is None
+    assert AnswerType("boolean").extract("The statement is not true.") == "false"
+    assert AnswerType("labels", ("Uses", "Extends")).extract("Answer: not Uses") is None
+
+
+def test_a_negated_number_is_another_one() -> None:
+    assert NUMBER.score(NUMBER.extract("Answer: -42"), ["42"]) == 0.0
+    assert not equal("math", "-\\frac{1}{2}", "\\frac{1}{2}")
+
+
+def test_a_truth_value_that_is_only_mentioned_is_no_answer() -> None:
+    assert AnswerType("boolean").extract("We have to say whether it is true or false.") is None
+    assert AnswerType("boolean").extract("There is no evidence that the statement is true.") is None
+
+
+def test_an_order_of_labels_is_no_difference() -> None:
+    assert equal("labels", "Uses, Extends", "extends, uses")
+
+
 def test_nearly_right_is_not_right() -> None:
     assert NUMBER.score("3.15", ["3.14"]) == 0.0
     assert NUMBER.score("0.333", ["1/3"]) == 0.0
+    assert AnswerType("number", tolerance=0.01).score("3.15", ["3.14"]) == 1.0
 
 
 def test_failures_to_parse_do_not_agree_with_one_another() -> None:

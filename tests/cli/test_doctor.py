@@ -240,3 +240,17 @@ def test_the_engines_of_this_environment_work(tmp_path):
     assert checks["vllm"].works, checks["vllm"]
     assert checks["openai"].works
     assert checks["scripted"].works
+
+
+@pytest.mark.parametrize(
+    ("ok", "why", "said"),
+    [
+        (True, "", "run isolated with bubblewrap: namespaces, seccomp"),
+        (False, "no user namespaces", "not run, as they cannot be isolated: no user namespaces; install bubblewrap"),
+    ],
+)
+def test_it_says_what_isolates_programs_here(ok, why, said, found, monkeypatch):
+    seen = {"name": "bubblewrap", "layers": ["namespaces", "seccomp"], "ok": ok, "why": why}
+    monkeypatch.setattr(probe, "isolation", lambda: seen)
+    assert said in " ".join(found(WORKS).stdout.split())
+    assert json.loads(found(WORKS, arguments=("--json",)).stdout)["isolation"] == seen

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from folkmoot.evaluation.checks import check
 from folkmoot.evaluation.tasks import find_task, load_split, task_names
 
 EVAL = Path(__file__).parents[2] / "eval"
-BUNDLED = ("sums", "picks", "facts")
+BUNDLED = ("sums", "picks", "facts", "requests")
+CLOSED = ("sums", "picks", "facts")
 SPLITS = ("dev", "test")
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
@@ -51,6 +53,11 @@ def test_splits_have_their_sizes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BUNDLED)
+def test_the_checks_find_nothing(name: str) -> None:
+    assert check(find_task(name)) == []
+
+
+@pytest.mark.parametrize("name", CLOSED)
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_accepted_answer_in_the_form_of_the_contract_is_right(name: str, split: str) -> None:
     task = find_task(name)
@@ -91,3 +98,10 @@ def test_options_differ() -> None:
 def test_no_question_gives_its_answer_away() -> None:
     for r in rows("facts"):
         assert not any(len(a) > 2 and a.casefold() in r["question"].casefold() for a in r["answer"]), r["id"]
+
+
+def test_requests_ask_for_something_and_can_be_answered_briefly() -> None:
+    for r in rows("requests"):
+        assert set(r) == {"id", "split", "question"}
+        assert 15 <= len(r["question"].split()) <= 75, r["id"]
+        assert r["question"].endswith((".", "?")), r["id"]

@@ -11,20 +11,18 @@ from folkmoot.complaint import BadInput
 from folkmoot.discussion import Turn
 from folkmoot.engines.cache import Meter
 from folkmoot.engines.contract import Completion, EngineError, Missing
-from folkmoot.evaluation.plan import Sample
+from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.runner import classify, critical_path, run_one, run_samples
+from folkmoot.evaluation.samples import Sample
 from folkmoot.evaluation.store import RunStore
-from folkmoot.evaluation.tasks import Item, find_task
-from folkmoot.graphs import debate, majority_vote
+from folkmoot.graphs import critique_refine, debate, majority_vote
 
 NUMBER = AnswerType("number")
 
 
 def sample(n: int = 0, gold: str = "4", system: str = "s") -> Sample:
-    item = Item(f"q{n}", f"What is 2 + 2, time {n}?", NUMBER, (gold,))
-    return Sample(
-        f"key-{system}-{n}", system, find_task("sums"), item, 0, {"question": item.question, "answer_type": NUMBER}
-    )
+    item = Item(f"q{n}", f"What is 2 + 2, time {n}?", NUMBER, (gold,), "sums")
+    return Sample(f"key-{system}-{n}", system, item, 0, {"question": item.question, "answer_type": NUMBER})
 
 
 def alone(reply) -> object:
@@ -95,18 +93,44 @@ async def test_results_come_back_as_they_were_stored(tmp_path):
     ]
     result = await run_one(sample(), debate(team).compile())
     with RunStore(tmp_path) as store:
+        store.ask([sample().item])
         store.plan([result.key, "not yet there"])
         store.add(result)
     with RunStore(tmp_path, write=False) as store:
         assert list(store.results()) == list(store.results(item="q0")) == [result]
         assert store.figures() == [result.figures]
-        assert store.items() == ["q0"]
+        assert store.items() == {("sums", "q0"): sample().item}
+
+
+async def test_every_turn_is_marked_by_its_own_answer():
+    team = [Participant("ana", Scripted(lambda m: "Answer: 4")), Participant("bo", Scripted(lambda m: "Answer: 5"))]
+    result = await run_one(sample(), critique_refine(team).compile())
+    marks = {(t.speaker, t.role, t.round): m for t, m in zip(result.turns, result.marks, strict=True)}
+    assert {k: m for k, m in marks.items() if k[1] == "answer"} == {
+        ("ana", "answer", 0): 1.0, ("bo", "answer", 0): 0.0, ("ana", "answer", 1): 1.0, ("bo", "answer", 1): 0.0,
+    }  # fmt: skip
+    assert {m for k, m in marks.items() if k[1] == "critique"} == {None}
+
+
+async def test_questions_of_the_dev_split_are_kept_apart(tmp_path):
+    on_dev = replace(sample(), key="dev", dev=True)
+    with RunStore(tmp_path) as store:
+        store.ask([replace(sample().item, gold=("5",))])
+        store.ask([sample().item], dev=True)
+        store.plan(["dev", sample().key])
+        store.add(await run_one(on_dev, alone("Answer: 4")))
+        store.add(await run_one(sample(gold="5"), alone("Answer: 4"))).result(10)
+        assert [f.score for f in store.figures()] == [0.0]
+        assert [f.score for f in store.figures(dev=True)] == [1.0]
+        assert [r.gold for r in store.results()] == [("5",)]
+        assert [r.gold for r in store.results(dev=True)] == [("4",)]
 
 
 async def test_samples_of_an_earlier_plan_stay_but_do_not_count(tmp_path):
     old = await run_one(sample(0), alone("Answer: 4"))
     new = await run_one(sample(1), alone("Answer: 4"))
     with RunStore(tmp_path) as store:
+        store.ask([sample(0).item, sample(1).item])
         store.plan([old.key])
         store.add(old).result(10)
         store.plan([new.key])
@@ -125,13 +149,13 @@ async def test_errors_run_again_and_others_do_not(tmp_path):
         store.add(good)
         store.add(bad).result(10)
         assert store.finished() == {good.key}
-        assert store.first_failure() == (1, bad)
+        assert store.first_failure() == (1, replace(bad, question="", gold=()))
         store.add(replace(bad, outcome="scored", error=None)).result(10)
         assert store.finished() == {good.key, "other"}
         absent = replace(bad, outcome="scored", error=None, turns=(*good.turns, Turn("bo", error="down")))
         store.add(absent).result(10)
         assert store.finished() == {good.key}, "a member was absent: it is asked again"
-        assert store.first_failure() == (1, absent)
+        assert store.first_failure() == (1, replace(absent, question="", gold=()))
 
 
 async def test_a_member_that_fails_every_time_stops_the_run(tmp_path):

@@ -7,7 +7,8 @@ import pytest
 from folkmoot.documents import BadInput
 from folkmoot.engines.cache import Completions
 from folkmoot.engines.pool import Pool
-from folkmoot.evaluation.plan import engines, make_plan, phases, samples
+from folkmoot.evaluation.plan import make_plan
+from folkmoot.evaluation.samples import engines, phases, samples
 from folkmoot.evaluation.suite import find_suite, read_suite, suite_names
 
 GOOD = """\
@@ -25,7 +26,7 @@ systems:
   - debate
   - graph: judge_select
     with: {judge: bo}
-match: debate
+margin: 0.03
 """
 
 
@@ -36,20 +37,29 @@ def plan_of(tmp_path: Path, text: str):
     return make_plan(suite, lines, path)
 
 
-def test_baselines_are_added_at_the_calls_of_the_matched_system(tmp_path):
+def test_members_and_monoliths_run_beside_the_graphs(tmp_path):
     plan = plan_of(tmp_path, GOOD)
-    assert plan.kinds == {
+    assert {s.name: s.kind for s in plan.systems} == {
         "ana": "member",
         "bo": "member",
-        "vote x4": "baseline",
-        "ana x4": "baseline",
-        "bo x4": "baseline",
         "debate": "graph",
         "judge_select": "graph",
         "big": "monolith",
     }
-    calls = {s.name: s.protocol.most_calls(len(s.team), s.options) for s in plan.systems}
-    assert calls["debate"] == calls["vote x4"] == calls["ana x4"] == calls["bo x4"] == 4
+    assert plan.reference == "big"
+    assert (len(plan.items), len(plan.tasks[0].dev)) == (2, 8)
+
+
+def test_a_task_may_be_missing_if_the_suite_says_so(tmp_path, monkeypatch):
+    monkeypatch.delenv("FOLKMOOT_DATA", raising=False)
+    text = GOOD.replace("tasks: [sums]", "tasks: [sums, gsm8k]")
+    with pytest.raises(BadInput, match="gsm8k"):
+        plan_of(tmp_path, text)
+    plan = plan_of(tmp_path, text + "missing: skip\n")
+    assert [t.task.name for t in plan.tasks] == ["sums"]
+    assert "gsm8k.json" in plan.skipped[0]
+    with pytest.raises(BadInput, match="the data of no task are here"):
+        plan_of(tmp_path, text.replace("[sums, gsm8k]", "[gsm8k]") + "missing: skip\n")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +67,7 @@ def test_baselines_are_added_at_the_calls_of_the_matched_system(tmp_path):
     [
         (("tasks: [sums]", "tasks: [sum]"), 4, "did you mean 'sums'"),
         (("  - debate", "  - debat"), 12, "did you mean 'debate'"),
-        (("match: debate", "match: debat"), 15, "did you mean 'debate'"),
+        (("margin: 0.03", "judges: [deb]"), 15, "nobody is called 'deb'"),
         (("with: {judge: bo}", "with: {judge: cy}"), 13, "nobody is called 'cy'"),
         (("with: {judge: bo}", "with: {juge: bo}"), 13, "did you mean 'judge'"),
         (("with: {judge: bo}", "with: {orders: sideways}"), 13, "use 'both' or 'shuffled'"),
@@ -75,8 +85,8 @@ def test_baselines_are_added_at_the_calls_of_the_matched_system(tmp_path):
         (("temperature: 0.7", "temperature: hot"), 3, "temperature"),
         (("model: small-a}", "modell: small-a}"), 7, "did you mean 'model'"),
         (("name: ana", "name: decide"), 7, "taken by a node"),
-        (("match: debate", "prompts: ./nowhere"), 15, "no such folder"),
-        (("match: debate", "match: debate\nmatch: debate"), 16, "stands here twice"),
+        (("margin: 0.03", "prompts: ./nowhere"), 15, "no such folder"),
+        (("margin: 0.03", "margin: 0.03\nmargin: 0.03"), 16, "stands here twice"),
         (("tasks: [sums]", "tasks: [sums, sums]"), 4, "stands here twice"),
         (("tasks: [sums]", "tasks: []"), 4, "at least 1 item"),
         (("  - debate", "  - debate\n  - debate"), 13, "two systems are called 'debate'"),
@@ -94,7 +104,6 @@ def test_every_mistake_is_reported_with_its_line_and_a_remedy(tmp_path, change, 
 
 def test_all_findings_are_reported_at_once(tmp_path):
     text = GOOD.replace("tasks: [sums]", "tasks: [sum]").replace("  - debate", "  - debat")
-    text = text.replace("match: debate\n", "")
     with pytest.raises(BadInput) as e:
         plan_of(tmp_path, text)
     assert "'sums'" in str(e.value)
@@ -152,20 +161,20 @@ def test_quickstart_needs_no_data_of_others():
     path = find_suite("quickstart")
     suite, lines = read_suite(path)
     plan = make_plan(suite, lines, path)
-    assert {"debate", "critique_refine", "judge_select"} <= set(plan.kinds)
-    assert [k for k, kind in plan.kinds.items() if kind == "monolith"] == ["qwen-1.5b"]
+    assert {"debate", "critique_refine", "judge_select"} == {s.name for s in plan.graphs}
+    assert plan.reference == "qwen-1.5b"
 
 
 def keys_of(tmp_path: Path, text: str) -> dict[tuple[str, str], str]:
     plan = plan_of(tmp_path, text)
     pool = Pool(Completions(None), scripted=True)
-    return {(s.system, s.item.id): s.key for s in samples(plan, engines(plan, pool))}
+    return {(s.system, s.item.id): s.key for s in samples(plan, engines(plan, pool), plan.systems)}
 
 
 def test_keys_are_stable_and_unique(tmp_path):
     once, again = keys_of(tmp_path, GOOD), keys_of(tmp_path, GOOD)
     assert once == again
-    assert len(set(once.values())) == len(once) == 16
+    assert len(set(once.values())) == len(once) == 10
 
 
 @pytest.mark.parametrize(
@@ -183,16 +192,16 @@ def test_a_changed_suite_changes_the_keys_of_what_it_changes_and_no_others(tmp_p
     before, after = keys_of(tmp_path, GOOD), keys_of(tmp_path, GOOD.replace(*change))
     same = {system for (system, item), key in before.items() if after.get((system, item)) == key}
     assert set(stays) <= same
-    assert same <= {*stays, "bo", "vote x4", "ana x4", "bo x4"} if stays else not same
+    assert same <= {*stays, "bo"} if stays else not same
 
 
 def test_models_that_no_system_shares_are_in_memory_one_after_the_other(tmp_path):
     plan = plan_of(tmp_path, GOOD)
     people = engines(plan, Pool(Completions(None), scripted=True))
     team, monolith = phases(plan, people)
-    assert monolith == {"big"}
+    assert [s.name for s in monolith] == ["big"]
     parts = [s.key for systems in (team, monolith) for s in samples(plan, people, systems)]
-    assert sorted(parts) == sorted(s.key for s in samples(plan, people))
+    assert sorted(parts) == sorted(s.key for s in samples(plan, people, plan.systems))
 
     judged = plan_of(tmp_path, GOOD.replace("judge: bo", "judge: big"))
     people = engines(judged, Pool(Completions(None), scripted=True))
@@ -202,14 +211,14 @@ def test_models_that_no_system_shares_are_in_memory_one_after_the_other(tmp_path
 def test_systems_that_differ_in_name_alone_have_samples_of_their_own(tmp_path):
     text = "name: t\ntasks: [sums]\nlimit: 2\nteam: [{name: ana, model: m}]\n"
     plan = plan_of(tmp_path, text + "systems: [majority_vote, {name: again, graph: majority_vote}]\n")
-    keys = [s.key for s in samples(plan, engines(plan, Pool(Completions(None), scripted=True)))]
+    keys = [s.key for s in samples(plan, engines(plan, Pool(Completions(None), scripted=True)), plan.systems)]
     assert (len(keys), len(set(keys))) == (6, 6)
 
 
 def test_systems_advance_together_question_by_question(tmp_path):
     plan = plan_of(tmp_path, GOOD)
     people = engines(plan, Pool(Completions(None), scripted=True))
-    order = [(s.item.id, s.system) for s in samples(plan, people)]
+    order = [(s.item.id, s.system) for s in samples(plan, people, plan.systems)]
     systems = [s.name for s in plan.systems]
     for start in range(0, len(order), len(systems)):
         part = order[start : start + len(systems)]

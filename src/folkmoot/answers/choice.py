@@ -1,30 +1,55 @@
-"""Multiple choice: which letter a reply concludes with.
+"""Multiple choice: which option a reply concludes with.
 
-Read are a letter or the exact text of an option (a) after an explicit marker, see claims.py; (b) in a sentence that
-picks: "I choose B", "B is the correct answer", "Therefore, B."; (c) as the whole reply, its first line or its last. The
-last conclusion counts. One that names two options, or an option by letter and another by text, abstains. Options that
-are only listed or discussed are never read, and the article in "the answer is a ..." is no option.
+Read are a key (a letter or a number) or the exact text of an option (a) after an explicit marker, see claims.py; (b) in a
+sentence that picks: "I choose B", "B is the correct answer", "Therefore, B."; (c) as the whole reply, its first line or
+its last. The last conclusion counts. One that names two options, or an option by key and another by text, abstains.
+Options that are only listed or discussed are never read, and the article in "the answer is a ..." is no option.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from folkmoot.answers.claims import Reply, claims, finished, plain
-from folkmoot.answers.options import GOOD, LETTERS, NOUN, Named, labels, name, only
+from folkmoot.answers.claims import Reply, claims, finished, plain, sentences, taken_back, whole_words
+from folkmoot.answers.options import (
+    GOOD,
+    LETTERS,
+    NEGATED,
+    NOUN,
+    Named,
+    Options,
+    by_key,
+    by_text,
+    folded,
+    keyed,
+    labels,
+    name,
+    only,
+)
 
 MOST = len(LETTERS)
 _RECENT = 40
 """Sentences of one kind that are looked at, from the end: a model that loops repeats itself a thousand times."""
-_NOUNS = rf"answer|(?:{GOOD}|my|final) (?:one|{NOUN})|choice|conclusion"
+_NOUNS = rf"answer|(?:{GOOD}|my|final) (?:one|{NOUN})|choice|conclusion|solution"
 _CHOOSE = re.compile(
-    r"\b(?:i|we)(?:'ll|'d| will| would| must| should)?(?: have to)? (?:choose|chose|pick|select|go with|vote for) ",
+    r"\b(?:i|we)(?:(?:'m| am|'re| are) (?:going with|choosing|picking)"
+    r"|(?:'ll|'d| will| would| must| should)?(?: have to)? (?:choose|chose|pick|select|go with|vote for|say|answer)):? ",
     re.I,
 )
+_AFTER_STOP = r"(?:^[ \t]*|(?<=[.,;:!?])\s+)"
+_THINK = r"(?:(?:so )?i(?:'d| would)? (?:think|believe|guess|say) (?:that )?)?"
 _THEREFORE = re.compile(
-    r"(?:^[ \t]*|(?<=[.,;:])\s+)(?:therefore|thus|hence|so|in conclusion)[,:]?\s+(?:it is |it's |it must be )?",
+    rf"{_AFTER_STOP}(?:therefore|thus|hence|so|finally|in conclusion|definitely|clearly|yes|if i (?:had|have) to \w+),?:?\s+"
+    r"(?:it is |it's |it must be )?",
     re.I | re.M,
+)
+_IT = re.compile(
+    rf"{_AFTER_STOP}{_THINK}(?:it|that|this)(?:'s| is| must be| has to be| would be)\s+(?:clearly |definitely )?",
+    re.I | re.M,
+)
+_MATCHES = re.compile(
+    rf"\b(?:which is|corresponds to|corresponding to|matches|points to)\s+(?:the )?(?={NOUN}\b|\()", re.I
 )
 _IS = re.compile(
     r"\s+(?:is|are|seems|appears to be|would be|must be)\s+(?:clearly |definitely |probably |likely |therefore |thus )?"
@@ -32,96 +57,131 @@ _IS = re.compile(
     rf"|(?:the\s+)?{GOOD}\b)",
     re.I,
 )
+_NO_OPTION = re.compile(rf"(?:{NOUN}\s+)?\W*(?:[A-Z]|\d{{1,2}})\W*")  # "the answer is F" where F is none
 _CLAUSE = re.compile(
     r"(?<=[!?;:,])\s+|(?<=\w\w\.)\s+|\b(?:so|thus|therefore|hence|that|think|believe|say)\b,?\s+", re.I
 )
 
 
-def instruction(options: Sequence[str]) -> str:
+def instruction(o: Options) -> str:
     """The contract for the prompt."""
-    known = labels(len(options))
-    which = f"one of {', '.join(known)}" if len(known) <= 6 else f"a letter from {known[0]} to {known[-1]}"
+    which = f"one of {', '.join(o.keys)}"
+    if len(o.keys) > 6 and o.keys in (labels(len(o.keys)), tuple(str(i + 1) for i in range(len(o.keys)))):
+        which = f"a {'number' if o.keys[0] == '1' else 'letter'} from {o.keys[0]} to {o.keys[-1]}"
     return f'Say in one short sentence what is true. Then end with a line of the form "Answer: X", where X is {which}.'
 
 
-def canonical(answer: str, options: Sequence[str]) -> str:
-    """The letter; an answer that is no option stays as it is."""
-    letter = answer.strip().upper()
-    return letter if letter in labels(len(options)) else answer.strip()
+def canonical(answer: str, o: Options) -> str:
+    """The key; an answer that is no option stays as it is."""
+    return by_key(answer.strip(), o) or answer.strip()
 
 
-def extract(text: str, options: Sequence[str], *, cut: bool = False) -> str | None:
-    """The letter that a reply concludes with, or None.
+def equal(a: str, b: str) -> bool:
+    """Whether two keys are the same, whatever the options: case and brackets do not count."""
+    return folded(a) == folded(b)
+
+
+def extract(text: str, o: Options, *, cut: bool = False) -> str | None:
+    """The key of the option that a reply concludes with, or None.
 
     Args:
         text: The reply.
-        options: The option texts.
+        o: The options.
         cut: The reply was stopped at its token limit: only a complete explicit conclusion is then read.
     """
     reply = plain(text)
-    verdicts = list(_verdicts(reply.text, options))
-    found = _picks(reply.text, options) + [(at, named) for at, named, firm in verdicts if firm]
+    said = whole_words(reply.text) if cut else reply.text
+    verdicts = list(_verdicts(said, o))
+    found = _picks(said, o, _CHOOSE, _THEREFORE) + [(at, named) for at, named, firm in verdicts if firm]
     for c in claims(reply, _NOUNS)[:_RECENT]:
-        named = name(c.text, options)
-        if named or c.firm:
-            whole = not cut or name(finished(c), options) == named  # "Answer: C" may have been going to be "Canada"
+        named = name(c.text, o)
+        if named or c.firm or _NO_OPTION.fullmatch(c.text):
+            whole = not cut or name(finished(c), o) == named  # "Answer: C" may have been going to be "Canada"
             found.append((c.at, named if whole else ()))
             break
-    if found:
-        named = max(found, key=lambda f: f[0])[1]
+    if found or (found := _picks(said, o, _IT, _MATCHES)):
+        at, named = max(found, key=lambda f: f[0])
+        named = () if taken_back(reply.text, at) else named
     elif verdicts:  # "B is right" of one option is an answer, of several a discussion
-        named = tuple(dict.fromkeys(letter for _, letters, _ in verdicts for letter in letters))
+        named = tuple(dict.fromkeys(key for _, keys, _ in verdicts for key in keys))
     else:
-        named = () if cut else _bare(reply, text, options)
+        named = () if cut else _bare(reply, text, o)
     return named[0] if len(named) == 1 else None
 
 
-def _picks(text: str, options: Sequence[str]) -> list[tuple[int, Named]]:
-    """Sentences that pick: "I choose B", "Therefore, B."."""
+def _picks(text: str, o: Options, *patterns: re.Pattern[str]) -> list[tuple[int, Named]]:
+    """Sentences that pick: "I choose B", "Therefore, B.", "It is B."."""
     found: list[tuple[int, Named]] = []
-    for m in (*list(_CHOOSE.finditer(text))[-_RECENT:], *list(_THEREFORE.finditer(text))[-_RECENT:]):
+    for m in (m for pattern in patterns for m in list(pattern.finditer(text))[-_RECENT:]):
         rest = text[m.end() : m.end() + 200].split("\n")[0]
-        named = name(rest, options) if m.re is _CHOOSE else only(rest, options)
+        named = name(rest, o) if m.re is _CHOOSE else only(rest, o)
         if named:
             found.append((m.end(), named))
     return found
 
 
-def _verdicts(text: str, options: Sequence[str]) -> Iterator[tuple[int, Named, bool]]:
+def _verdicts(text: str, o: Options) -> Iterator[tuple[int, Named, bool]]:
     """Options that are called right: place, option, and whether it is called the answer."""
     for m in list(_IS.finditer(text))[-_RECENT:]:
         line = text[max(0, m.start() - 200) : m.start()].split("\n")[-1]
-        if only(
-            line + text[m.start() : m.start() + 200].split("\n")[0], options
-        ):  # the option itself says "is correct"
+        if only(line + text[m.start() : m.start() + 200].split("\n")[0], o):  # the option itself says "is correct"
             continue
         for subject in (_CLAUSE.split(line)[-1], line):
-            if named := only(subject, options):
+            if named := only(subject, o):
                 yield m.start(), named, bool(m["answer"])
                 break
 
 
-def _bare(reply: Reply, raw: str, options: Sequence[str]) -> Named:
+def _bare(reply: Reply, raw: str, o: Options) -> Named:
     """The whole reply, its first line or its last, if it is nothing but an option."""
     lines = [line.strip() for line in reply.text.split("\n") if line.strip()]
     if not lines:
         return ()
-    listed = [letter for line in lines if (letter := _begins(line, options))]
-    inline = set(re.findall(rf"(?<!\w)\(?([A-{LETTERS[len(options) - 1]}])[).:]\s", lines[-1] + " "))
-    first, last = only(lines[0], options), only(lines[-1], options)
-    if first and set(listed) <= set(first):
+    named = [only(line, o) or _small(line, o) for line in lines]
+    begun = [_begins(line, o) for line in lines]
+    rows = [n[0] if n else b for n, b in zip(named, begun, strict=True)]  # the option that a line stands for
+    listed = [key for key in rows if key]
+    first, last = named[0] or _opening(lines, o), named[-1]
+    key_alone = not begun[0] and keyed(r"\(?KEY\)?\.?", o.keys).fullmatch(lines[0])
+    why_not_others = key_alone and not any(n for n in named[1:] if n != first)
+    if first and (why_not_others or set(listed) <= set(first)):
         return first
-    if last and (not _begins(lines[-1], options) or listed.count(last[0]) > 1 or len(set(listed)) == 1):
+    apart = len(rows) == 1 or not (begun[-1] or rows[-2])
+    if last and (apart or listed.count(last[0]) > 1 or len(set(listed)) == 1):
         return last
+    inline = set(keyed(r"(?<!\w)\(?(KEY)[).:]\s", o.keys, False).findall(lines[-1] + " "))
     if len(inline) > 1:
         return ()
-    if len(lines) == 1 and (whole := name(lines[0], options)):
+    if len(lines) == 1 and (whole := name(lines[0], o)):
         return whole
-    bold = re.findall(r"(?<=\S )\*\*\(?([A-Z])\)?[.):]?(?:\s[^*\n]*)?\*\*", raw.rstrip().split("\n")[-1])
-    return tuple(dict.fromkeys(bold)) if set(bold) <= set(labels(len(options))) else ()
+    if (end := sentences(lines[-1])[-1]) != lines[-1] and keyed(r"[(\[]?KEY[)\]]?[.!]?", o.keys, False).fullmatch(end):
+        return only(end.rstrip("!"), o)
+    bold = keyed(r"(?<=\S )\*\*\(?(KEY)\)?[.):]?(?:\s[^*\n]*)?\*\*", o.keys, False).findall(
+        raw.rstrip().split("\n")[-1]
+    )
+    return tuple(dict.fromkeys(k for b in bold if (k := by_key(b, o)) and not k.isdigit()))
 
 
-def _begins(line: str, options: Sequence[str]) -> str | None:
-    """The letter with which a line of a listing begins: ``B) ...``, ``- (B) ...``, ``B. ...``."""
-    m = re.match(rf"[-•\s]*(?:{NOUN}\s+)?\(?([A-{LETTERS[len(options) - 1]}])[).:]\s*\S", line, re.I)
-    return m[1].upper() if m else None
+def _small(line: str, o: Options) -> Named:
+    """A line that is one small letter; the words "a" and "I" need brackets."""
+    m = keyed(r"[(\[]?(?P<key>KEY)[)\]]?\.?", o.keys).fullmatch(line)
+    key = by_key(m["key"], o) if m else None
+    return (key,) if m and key and (m["key"] not in ("a", "i") or line != m["key"]) else ()
+
+
+def _opening(lines: list[str], o: Options) -> Named:
+    """The option with which a reply of several lines begins, where the rest explains it."""
+    if len(lines) == 1:
+        return ()
+    if text := by_text(lines[0], o):
+        return text
+    form = rf"(?:{NOUN}\s+)?[(\[]?(?P<key>KEY)(?:[)\].:,]+\s|\s+(?:because|since|as)\b)"
+    m = keyed(form, o.keys, False).match(lines[0])
+    step = m is not None and m["key"].isdigit() and not re.search(r"\d,?\s+(?:because|since|as)\b", lines[0])
+    return name(lines[0], o) if m and not step and not NEGATED.search(lines[0]) else ()
+
+
+def _begins(line: str, o: Options) -> str | None:
+    """The key with which a line of a listing begins: ``B) ...``, ``- (B) ...``, ``B. ...``."""
+    m = keyed(rf"[-•\s]*(?:{NOUN}\s+)?\(?(?P<key>KEY)[).:]\s*\S", o.keys).match(line)
+    return by_key(m["key"], o) if m else None

@@ -13,7 +13,8 @@ from functools import cache
 
 LONGEST = 20_000
 """Characters of a reply that are read, from its end: the last conclusion counts."""
-_LINE = 400
+_LINE = 2_000
+"""Characters of a claim that are read: the longest options of the test sets have about 700."""
 
 _THINK = re.compile(r"\A.*</think(?:ing)?>", re.S | re.I)
 _UNFINISHED_THINK = re.compile(r"<think(?:ing)?>.*\Z", re.S | re.I)
@@ -25,7 +26,14 @@ _LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|mbox)\s*
 _LATEX_FENCE = re.compile(r"\\[\[\]()]|\$\$")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 
-_LABEL = re.compile(r"(?<![\w\"'“‘-])answer\s*[:：=](?!=)[ \t]*", re.I)
+_LABEL = re.compile(r"(?<![\w\"'“‘-])ans(?:wer)?\s*[:：=](?!=)[ \t]*", re.I)
+_DASHED = re.compile(r"^[ \t]*(?:(?:the|my|final|correct) )*answer\s*[—–-][ \t]+(?=\S)", re.I | re.M)
+_JSON = re.compile(
+    r"[{,]\s*([\"'])(?:final_)?answer\1\s*:\s*"
+    r"(?:([\"'])(?P<text>[^\"'\n]{1,400})\2|\[(?P<list>[^\]\n]{1,400})\]|(?P<bare>[^\s\"',}\[]{1,100}))",
+    re.I,
+)
+_AGAIN = re.compile(rf"(?<=\S)\s+(?:(?:the|my|final|correct)\s+)*{_LABEL.pattern}", re.I)
 _HEADING = re.compile(r"^[ \t]*#{0,6}[ \t]*(?:the |my )?(?:final |correct )?answer[ \t]*$", re.I | re.M)
 _HASHES = re.compile(r"^[ \t]*####[ \t]+(?=\S)", re.M)
 _TAG = re.compile(r"<answer>(.{0,400}?)</answer>", re.S | re.I)
@@ -45,8 +53,8 @@ _FOREIGN = re.compile(
     re.I,
 )
 _SUPPOSED = re.compile(
-    r"\b(?:if|whether|suppose|supposing|assume|assuming|unless|says?|said|claims?|claimed|argues?|argued|thinks|"
-    r"believes)\s+(?:that\s+)?(?:the\s+|my\s+)?(?:[\w-]+\s+)?$",
+    r"\b(?:if|whether|suppose|supposing|assume|assuming|unless|(?<!\bi )(?<!\bi'd )(?<!would )says?|said|claims?|claimed|"
+    r"argues?|argued|thinks|believes)\s+(?:that\s+)?(?:the\s+|my\s+)?(?:[\w-]+\s+)?$",
     re.I,
 )
 _TAKEN_BACK = re.compile(
@@ -102,7 +110,7 @@ def plain(reply: str) -> Reply:
         reply = _UNFINISHED_THINK.sub("", _THINK.sub("", reply))
     text = reply[-LONGEST:]
     # Models that loop write thousands of blanks or stars; reading must stay fast.
-    text = unmarked(_PARAGRAPH.sub("\n\n", _BLANKS.sub(" ", _RUN.sub(r"\1\1\1", text))))
+    text = _PARAGRAPH.sub("\n\n", _BLANKS.sub(" ", unmarked(_RUN.sub(r"\1\1\1", text))))
     if own := _own_part(text):
         text = text[:own]
     return _open_boxes(text)
@@ -160,26 +168,31 @@ def claims(reply: Reply, nouns: str = "answer", hashes: bool = False) -> list[Cl
     text = reply.text
     found = [Claim(a, text[a:b], True, False) for a, b in reply.boxes]
     marks = []  # a plain search first: most replies hold few of these forms, and patterns cost ten times as much
-    if "answer" in text.lower():
+    if "ans" in text.lower():
         found += [Claim(m.start(1), m[1].strip(), True, False) for m in _TAG.finditer(text)] if "<" in text else []
-        marks += [(m, True) for m in _LABEL.finditer(text) if not _disowned(text, m.start())]
+        found += [Claim(m.start(g), m[g], True, False) for m in _JSON.finditer(text) if (g := m.lastgroup)]
+        marks += [(m, True) for m in _LABEL.finditer(text) if not disowned(text, m.start())]
+        marks += [(m, True) for m in _DASHED.finditer(text)]
         marks += [(m, True) for m in _HEADING.finditer(text)]
     marks += [(m, True) for m in _HASHES.finditer(text)] if hashes and "####" in text else []
-    marks += [(m, False) for m in _sentence(nouns).finditer(text) if not _disowned(text, m.start())]
+    marks += [(m, False) for m in _sentence(nouns).finditer(text) if not disowned(text, m.start())]
     for m, firm in marks:
         claim = _claim(text, m.end(), firm)
-        if firm or not (re.match(r"\s*(?:not\b|\(?(?:\d+|[A-HJ-Z])\)?\s)", m["mid"]) or re.match(r"not\b", claim.text)):
+        if firm or not (
+            re.match(r"\s*(?:not\b|\(?(?:\d+|[A-HJ-Z])\)?\s)", m["mid"]) or re.match(r"not\b(?!-)", claim.text)
+        ):
             found.append(claim)
     found = sorted((c for c in found if c.text.strip(" .…_-")), key=lambda c: -c.at)
-    return [] if found and _TAKEN_BACK.search(text, found[0].at) else found
+    return [] if found and taken_back(text, found[0].at) else found
 
 
 @cache
 def _sentence(nouns: str) -> re.Pattern[str]:
-    return re.compile(rf"\b(?:{nouns})(?P<mid>\b[^.:=?!\n]{{0,60}}?)\s{_BE}\b\s*:?\s*{_ADVERBS}", re.I)
+    return re.compile(rf"\b(?:{nouns})s?(?P<mid>\b[^.:=?!\n]{{0,60}}?)\s(?:{_BE}|(?<=s )are)\b\s*:?\s*{_ADVERBS}", re.I)
 
 
-def _disowned(text: str, at: int) -> bool:
+def disowned(text: str, at: int) -> bool:
+    """Whether what begins at a place is said of somebody else's answer, or only supposed."""
     before = text[max(0, at - 80) : at].split("\n")[-1]
     return bool(_FOREIGN.search(before) or _SUPPOSED.search(before))
 
@@ -190,12 +203,24 @@ def _claim(text: str, at: int, firm: bool) -> Claim:
         at += 1
     end = text.find("\n", at)
     stop = min(end if end >= 0 else len(text), at + _LINE)
+    if again := _AGAIN.search(text, at, stop):  # the next claim is one of its own
+        return Claim(at, text[at : again.start()].strip(), firm, False)
     return Claim(at, text[at:stop].strip(), firm, stop == len(text))
+
+
+def taken_back(text: str, at: int) -> bool:
+    """Whether a reply takes back what it concluded at a place."""
+    return bool(_TAKEN_BACK.search(text, at))
 
 
 def finished(claim: Claim) -> str:
     """The text of a claim without its last word, if the reply may have been cut in the middle of that word."""
-    return re.sub(r"\S*\Z", "", claim.text).rstrip() if claim.open and claim.text[-1] not in ")]!}" else claim.text
+    return whole_words(claim.text) if claim.open else claim.text
+
+
+def whole_words(text: str) -> str:
+    """A text that was cut off, without the last word if it may be half of one."""
+    return re.sub(r"\S*\Z", "", text).rstrip() if text and text[-1] not in ")]!}" else text
 
 
 def sentences(line: str) -> list[str]:

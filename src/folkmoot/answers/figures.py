@@ -1,8 +1,9 @@
 r"""Numbers in writing, with their exact value.
 
 Understood are digits with thousands commas and a decimal point, signs, fractions (``3/4``, ``\frac{3}{4}``, ``2 1/2``),
-scientific notation, a currency sign before or a unit after the number. A per cent sign is a unit: 45% is 45. Not
-understood, so that nothing is guessed: decimal commas (3,14), scale words (3.5 million), times of day, dates, powers.
+scientific notation (``3.5e4``, ``3.5 x 10^4``, ``10^{-3}``), a currency sign before or a unit after the number. A per cent
+sign is a unit: 45% is 45, not 0.45. Not understood, so that nothing is guessed: decimal commas (3,14), scale words (3.5
+million), times of day, dates, other powers.
 """
 
 from __future__ import annotations
@@ -14,14 +15,42 @@ from functools import lru_cache
 
 _RUN = re.compile(r"(?<![\d.,])\.?\d(?:[\d.,:/]*\d)?")
 _PLAIN = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?")
+_MONEY = r"(?:\b(?:US|AU|CA|NZ|HK|[AC])?[$]|(?<!\w)[$€£¥₹₩]|\b(?:USD|EUR|GBP|Rs\.?))"
 _SIGN = re.compile(  # before or after the currency
-    r"(?:(?<![\w)\]}%])[-–](?:US)?[$€£¥]\s?|(?:US)?[$€£¥]\s?[-–]?|(?<![\w)\]}%])[-–])\Z"
+    rf"(?:(?<![\w)\]}}%])[-–]{_MONEY}\s?|{_MONEY}\s?[-–]?|(?<![\w)\]}}%])[-–])\Z"
 )
 _EXPONENT = re.compile(r"[eE][-+]?\d{1,3}(?![\w.])")
+_POWER = (
+    r"10\s*(?:\^|\*\*)\s*(?:\{\s*(?P<b>[-+]?\d{1,3})\s*\}|\(\s*(?P<p>[-+]?\d{1,3})\s*\)|(?P<n>[-+]?\d{1,3}))(?![\w.])"
+)
+_TIMES_POWER = re.compile(rf"\s*[×xX*·⋅]\s*{_POWER}")
+_POWER_OF_TEN = re.compile(_POWER)
 _SCALE = re.compile(
     r"[\s-]*(?:hundred|thousand|million|billion|trillion|dozen|k|M|bn)\b|\s*(?:×|x|\*)\s*10\s*\^", re.ASCII
 )
-_GLUED = re.compile(r"-?[A-Za-z_]+")
+_GLUED = re.compile(r"-?[A-Za-z_\u0370-\u03ff√∞]+")
+_UNIT = re.compile(r"\s*(?:[%°¢$€£]|°\s?[CF])|\s*[A-Za-z]+(?:[ /][A-Za-z]+){0,2}")
+_NO_UNIT = frozenset(
+    ["or", "and", "to", "out", "of", "plus", "minus", "times", "divided", "over", "by", "x", "more", "less", "at"]
+)
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+_VULGAR = {
+    "½": "1/2",
+    "⅓": "1/3",
+    "⅔": "2/3",
+    "¼": "1/4",
+    "¾": "3/4",
+    "⅕": "1/5",
+    "⅖": "2/5",
+    "⅗": "3/5",
+    "⅘": "4/5",
+    "⅙": "1/6",
+    "⅚": "5/6",
+    "⅛": "1/8",
+    "⅜": "3/8",
+    "⅝": "5/8",
+    "⅞": "7/8",
+}
 _NEGATIVE = re.compile(r"\bnegative\s+(?=\d)", re.I)
 _UNITS = re.compile(
     r"g|kg|mg|m|km|cm|mm|s|h|mins?|secs?|hrs?|l|L|ml|mL|lbs?|oz|ft|in|mph|kmh|kph|C|F|p|c|USD|EUR|yrs?",
@@ -51,10 +80,37 @@ def canonical(answer: str) -> str:
 def value(text: str) -> Fraction | None:
     """The number that a text consists of, a currency sign or unit apart; None if it is something else."""
     text = re.sub(r"(?<=\d)\s*/\s*(?=\d)", "/", tidy(text).strip().rstrip("."))
-    found = figures(text)
+    text = text[1:-1].strip() if text[:1] == text[-1:] == "$" else text
+    found = figures(text := re.sub(r"(?<=[A-Za-z])\^\{?[23]\}?(?=\s*\)?\Z)", "", text))  # m^2 is a unit
     if len(found) != 1 or not re.fullmatch(r"[\s+(]*", text[: found[0].start]):
         return None
-    return found[0].value if re.fullmatch(r"\s*(?:[A-Za-z]+|[%°¢$€£])?\s*\)?", text[found[0].end :]) else None
+    rest = re.sub(r"\s*\)?\s*\Z", "", text[found[0].end :])
+    return found[0].value if not rest or _unit(rest) else None
+
+
+def _unit(rest: str) -> bool:
+    """True for what may stand after a number and not change it: a sign, a known letter, or words of up to three."""
+    if not _UNIT.fullmatch(rest):
+        return False
+    words = re.findall(r"[A-Za-z]+", rest)
+    return not words or ((len(words[0]) > 1 or bool(_UNITS.fullmatch(words[0]))) and not _NO_UNIT.intersection(words))
+
+
+def within(answer: str, gold: str, tolerance: float) -> bool:
+    """True if two numbers differ by no more than a share of the second; a tolerance of 0 asks for equal values.
+
+    What is no number is within no tolerance of anything. Nothing but 0 is within any tolerance of 0.
+
+    >>> within("3.14", "3.1416", 0.01), within("3.14", "3.1416", 0.0), within("-3.14", "3.14", 0.01)
+    (True, False, False)
+    """
+    a, b = value(answer), value(gold)
+    return a is not None and b is not None and close(a, b, tolerance)
+
+
+def close(a: Fraction, gold: Fraction, tolerance: float) -> bool:
+    """True if two values differ by no more than a share of the second."""
+    return abs(a - gold) <= Fraction(tolerance) * abs(gold)
 
 
 def say(v: Fraction) -> str:
@@ -76,11 +132,19 @@ def say(v: Fraction) -> str:
 def tidy(text: str) -> str:
     """LaTeX and typographic forms of numbers in plain characters."""
     if "\\" in text:
-        text = re.sub(r"\\[dt]?frac\s*\{(-?[\d.,]{1,40})\}\s*\{([\d.,]{1,40})\}", r"\1/\2", text)
-        text = re.sub(r"\\[dt]?frac\s*(\d)\s*(\d)", r"\1/\2", text)
         text = re.sub(r"\\[!,;:]", "", text)
-        text = re.sub(r"\\([$%#])", r"\1", text).replace("\\times", "×").replace("\\cdot", "×")
-    return _NEGATIVE.sub("-", text.replace("{,}", ",").replace("−", "-"))
+        text = re.sub(r"(?<=\d)\s*(?=\\[dtc]?frac)", " ", text)  # 2\frac12 is 2 1/2
+        text = re.sub(r"\\[dtc]?frac\s*\{\s*(-?[\d.,]{1,40})\s*\}\s*\{\s*([\d.,]{1,40})\s*\}", r"\1/\2", text)
+        text = re.sub(r"\\[dtc]?frac\s*(\d)\s*(\d)", r"\1/\2", text)
+        text = re.sub(r"\\([$%#])", r"\1", text)
+        text = re.sub(r"\\(?:times|cdot)(?![A-Za-z])", "×", text)
+    if not text.isascii():
+        text = re.sub(r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m: "^" + m[0].translate(_SUPERSCRIPTS), text)
+        text = re.sub(
+            r"(\d?)\s*([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])", lambda m: f"{m[1]} {_VULGAR[m[2]]}" if m[1] else _VULGAR[m[2]], text
+        )
+        text = text.replace("−", "-")
+    return _NEGATIVE.sub("-", text.replace("{,}", ","))
 
 
 def figures(text: str) -> list[Figure]:
@@ -93,6 +157,9 @@ def figures(text: str) -> list[Figure]:
             continue
         if v is not None and (e := _EXPONENT.match(text, end)):
             v, end = v * Fraction(10) ** int(e[0][1:]), e.end()
+        elif v is not None and (e := _TIMES_POWER.match(text, end) or _POWER_OF_TEN.match(text, start)):
+            v = (v if e.re is _TIMES_POWER else 1) * Fraction(10) ** int(e["b"] or e["p"] or e["n"])
+            end = e.end()
         if sign := _SIGN.search(text, max(0, start - 8), start):
             start = sign.start()
             v = -v if v is not None and re.search("[-–]", sign[0]) else v
@@ -100,8 +167,8 @@ def figures(text: str) -> list[Figure]:
         done = end
         if (
             _SCALE.match(text, end)
-            or text[end : end + 1] == "^"
-            or re.match(r"[A-Za-z_^]", text[max(0, start - 1) : start])
+            or re.match(r"\s*(?:\^|\*\*)", text[end : end + 3])
+            or re.match(r"[A-Za-z_^\u0370-\u03ff√]", text[max(0, start - 1) : start])
         ):
             v = None
         elif glued and glued[0].startswith("-"):  # "a 5-year-old tree": a word, not an amount
@@ -109,7 +176,7 @@ def figures(text: str) -> list[Figure]:
         elif glued and not _UNITS.fullmatch(glued[0]):
             v = None
         before = found[-1] if found else None
-        if before and _mixed(before.value, v) and "/" in m[0] and text[before.end : start] == " ":
+        if before and _mixed(before.value, v) and "/" in m[0] and re.fullmatch(r" (?:and )?", text[before.end : start]):
             assert before.value is not None
             assert v is not None
             found[-1] = Figure(before.start, end, before.value - v if text[before.start] in "-–" else before.value + v)

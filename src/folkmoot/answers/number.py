@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from folkmoot.answers.claims import DOUBTFUL, UNSURE, claims, finished, plain, sentences
-from folkmoot.answers.figures import Figure, canonical, figures, say, tidy, value
+from folkmoot.answers.figures import Figure, canonical, figures, say, tidy, value, within
 
-__all__ = ["INSTRUCTION", "SHORT", "canonical", "extract"]
+__all__ = ["INSTRUCTION", "SHORT", "canonical", "extract", "read", "within"]
 
 INSTRUCTION = 'End with a line of the form "Answer: N", where N is a number.'
 SHORT = 12
@@ -40,6 +40,9 @@ _BE = re.compile(
     re.I,
 )
 _TO_THE_END = re.compile(r"[^\d.!?=]{0,40}[.!]?\W*\Z")
+_FORMULA = re.compile(
+    r"\\(?:pi|sqrt|sin|cos|tan|log|ln|exp|[dtc]?frac|infty|pm|sum|int|binom)(?![a-z])|[√∞±\u0370-\u03ff]"
+)
 _STEP = re.compile(r"(?:step\s+)?\(?\d{1,2}[.):]\s+(?=\S)", re.I)
 
 
@@ -53,8 +56,11 @@ def extract(text: str, *, cut: bool = False) -> str | None:
     """
     reply = plain(tidy(text))
     for c in claims(reply, _NOUNS, hashes=True):
-        found = _read(c.text)
-        if cut and _read(finished(c)) != found:
+        said, whole = c.text, finished(c)
+        if said.startswith("- ") and reply.text[max(0, c.at - 1)] == "\n":  # a bullet, not a sign
+            said, whole = said[2:], whole[2:]
+        found = read(said)
+        if cut and read(whole) != found:
             found = None
         if c.firm or found is not None or re.search(r"\d", c.text):
             break
@@ -63,14 +69,18 @@ def extract(text: str, *, cut: bool = False) -> str | None:
     return None if found is None else say(found)
 
 
-def _read(claim: str) -> Fraction | None:
-    """The number that a claim gives, if there is no doubt which one it is."""
+def read(claim: str) -> Fraction | None:
+    """The number that a claim (the words after a marker) gives, if there is no doubt which one it is."""
     said = sentences(claim)
     if not said:
         return None
-    s = re.sub(r"\A(\W*)minus\s+(?=\d)", r"\1-", said[0], flags=re.I)
+    s = re.sub(r"\A(\W*)(?:minus|[-–])\s+(?=[$€£]?\.?\d)", r"\1-", said[0], flags=re.I)
     if (whole := value(s)) is not None:
         return whole
+    if _FORMULA.search(s):
+        worked_out = re.split(r"[=≈]|\\approx", s)
+        last = worked_out[-1]
+        return None if len(worked_out) == 1 or _FORMULA.search(last) else _leading(last, figures(last))
     found = figures(s)
     if not found:
         word = re.fullmatch(r"\W*([a-z]+)(?:\s+(?!of\b|or\b|and\b)[a-z]+)?\W*", s, re.I)
@@ -112,6 +122,6 @@ def _conclusion(text: str) -> Fraction | None:
         return None
     said = sentences(last)[-1]
     if (len(lines) == 1 and len(last.split()) <= SHORT) or re.search(r"[.!]\W*\Z", said) or value(last) is not None:
-        return _read(said)
+        return read(said)
     equals = re.search(r"[=≈]([^=≈]*)\Z", said)
     return _leading(equals[1], figures(equals[1])) if equals and len(equals[1].split()) <= 4 else None

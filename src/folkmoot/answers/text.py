@@ -41,7 +41,9 @@ def extract(text: str, *, cut: bool = False) -> str | None:
     if found := claims(reply):
         last = found[0]
         said = last.text if last.firm else _NEXT_SENTENCE.split(last.text)[0]
-        return None if cut and last.open else clean(_FURTHER.sub("", said))
+        kept = _FURTHER.sub("", said)
+        unfinished = cut and last.open and len(kept) > len(last.text) - 3
+        return None if unfinished else clean(kept)
     whole = reply.text.strip()
     long = "\n" in whole or len(whole.split()) > LONGEST
     if cut or long or whole.endswith(("?", ":")) or re.search(r"\banswer\b", whole, re.I):

@@ -16,10 +16,10 @@ from folkmoot.answers import AnswerType
 from folkmoot.door import new_event_loop
 from folkmoot.engines.cache import Cached, Completions, Meter
 from folkmoot.engines.contract import Engine
-from folkmoot.evaluation.plan import Sample
+from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.runner import run_samples
+from folkmoot.evaluation.samples import Sample
 from folkmoot.evaluation.store import RunStore
-from folkmoot.evaluation.tasks import Item, find_task
 from folkmoot.participant import derive
 
 NUMBER = AnswerType("number")
@@ -46,12 +46,11 @@ def question(n: int, sentences: int = 3) -> tuple[str, str]:
 
 def work(count: int, system: str = "debate", sentences: int = 3, first: int = 0) -> Iterator[Sample]:
     """Samples over made-up questions."""
-    task = find_task("sums")
     for n in range(first, first + count):
         text, gold = question(n, sentences)
-        item = Item(f"q{n}", text, NUMBER, (gold,))
+        item = Item(f"q{n}", text, NUMBER, (gold,), "sums")
         state: Any = {"question": text, "answer_type": NUMBER, "seed": derive("bench", n)}
-        yield Sample(f"{system}/{n}", system, task, item, 0, state)
+        yield Sample(f"{system}/{n}", system, item, 0, state)
 
 
 @dataclass(frozen=True, slots=True)

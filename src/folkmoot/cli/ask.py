@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+if TYPE_CHECKING:
+    from folkmoot.answers.types import Kind
+
+KINDS = ("text", "number", "math", "boolean", "code", "free")
 DEFAULT_MEMBERS = ("qwen2.5-coder-0.5b-instruct", "smollm2-135m-instruct")
 
 
@@ -22,7 +26,9 @@ def ask(
     engine: Annotated[
         str, typer.Option(help="transformers or vllm, for members that name no engine.")
     ] = "transformers",
-    answer: Annotated[str, typer.Option(help="How replies are read: text or number.")] = "text",
+    answer: Annotated[
+        str, typer.Option(help="How replies are read: text, number, math, boolean, code or free.")
+    ] = "text",
     option: Annotated[
         list[str] | None, typer.Option(help="One of several options to choose from; repeat for each.")
     ] = None,
@@ -42,12 +48,12 @@ def ask(
 
     if not question.strip():
         raise BadInput("the question is empty")
-    if answer not in ("text", "number"):
-        raise BadInput(f"--answer {answer}: {did_you_mean(answer, ['text', 'number'])}")
+    if answer not in KINDS:
+        raise BadInput(f"--answer {answer}: {did_you_mean(answer, KINDS)}")
     if engine not in ("transformers", "vllm"):
         raise BadInput(f"--engine {engine}: {did_you_mean(engine, ['transformers', 'vllm'])}")
     try:
-        kind = AnswerType("choice", tuple(option)) if option else AnswerType("number" if answer == "number" else "text")
+        kind = AnswerType("choice", tuple(option)) if option else AnswerType(cast("Kind", answer))
     except ValueError as e:
         raise BadInput(f"--option: {e}") from None
     if option:
@@ -164,11 +170,15 @@ async def _discuss(
 
 
 def _say(turn: Any) -> None:
-    from folkmoot.evaluation.report import show_turn
+    from folkmoot.visible import visible
 
-    head, _, body = show_turn(turn).partition("\n")
+    about = f" on {turn.about}" if turn.about else ""
+    read = f" -> {visible(turn.answer)}" if turn.answer is not None else ""
+    head = f"{turn.speaker} ({turn.role}{about}, round {turn.round + 1}){read}{' FAILED' if turn.error else ''}"
     typer.secho(head, bold=True, fg="red" if turn.error else "cyan")
-    typer.echo(f"{body}\n")
+    for line in visible(turn.error or turn.text.strip()).splitlines():
+        typer.echo(f"   {line}")
+    typer.echo()
     sys.stdout.flush()
 
 

@@ -38,7 +38,7 @@ def doctor(
         from folkmoot.cli.seating import show_team
 
         raise typer.Exit(show_team(team, engine, tokens=tokens, in_flight=in_flight, as_json=json))
-    from folkmoot.cli.probe import engines, machine, packages
+    from folkmoot.cli.probe import engines, isolation, machine, packages
     from folkmoot.paths import cache_dir
     from folkmoot.progress import Line
 
@@ -63,6 +63,7 @@ def doctor(
             {"name": c.name, "works": c.works, "detail": c.detail, "remedy": c.remedy, "earlier": c.earlier or None}
             for c in checks
         ],
+        "isolation": isolation(),
         "advice": advice(here, local=ready, fetched=all(m["ready"] for m in models if m["name"] in QUICKSTART)),
         "ready": ready,
     }
@@ -87,6 +88,13 @@ def _models() -> list[dict[str, Any]]:
     from folkmoot.models.sources import ready
 
     return [{"name": name, "ready": ready(name) is not None} for name in known()]
+
+
+def _isolated(found: dict[str, Any]) -> str:
+    """What programs that models write are isolated with, when they are run for their tests."""
+    if found["ok"]:
+        return f"run isolated with {found['name']}: {', '.join(found['layers'])}"
+    return f"not run, as they cannot be isolated: {found['why']}; install bubblewrap (sudo apt-get install bubblewrap)"
 
 
 def advice(here: dict[str, Any], *, local: bool, fetched: bool) -> list[str]:
@@ -134,6 +142,7 @@ def show(report: dict[str, Any]) -> None:
         "GPU": ", ".join(report["gpus"]) or "none seen",
         "Memory": memory,
         "Cache": f"{here['cache']}, {here['cache_free_gib']:g} GiB free",
+        "Programs": _isolated(report["isolation"]),
         "Models": ", ".join(m["name"] for m in report["models"] if m["ready"]) or "none fetched yet",
     }
     machine = Table.grid(padding=(0, 2))

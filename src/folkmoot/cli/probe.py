@@ -215,6 +215,17 @@ def _remedy(stderr: str) -> str:
     return next((remedy for sign, remedy in _REMEDIES if sign in stderr), "")
 
 
+def isolation() -> dict[str, Any]:
+    """What isolates programs that models write here: tried each time, which takes a third of a second.
+
+    Returns:
+        The fields of `folkmoot.sandbox.Isolation`.
+    """
+    from folkmoot.sandbox import isolation as found
+
+    return asdict(found()) | {"layers": list(found().layers)}
+
+
 def machine(cache: Path) -> dict[str, Any]:
     """Processor, memory and disk, as far as they can be told.
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
+from folkmoot.evaluation.collaboration import Price, collaboration
 from folkmoot.evaluation.collaboration.figures import Collaboration, Members, Point
-from folkmoot.evaluation.contrast import Contrast
+from folkmoot.evaluation.contrast import Contrast, contrast, holm_family
 from folkmoot.evaluation.finding import Finding
-from folkmoot.evaluation.summary import Summary
+from folkmoot.evaluation.store import RunStore
+from folkmoot.evaluation.summary import Summary, scores_by_system, summarise
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +35,65 @@ class Analysis:
     collaboration: tuple[Collaboration, ...]
     points: tuple[Point, ...]
     findings: tuple[Finding, ...]
+
+
+def analyse(store: RunStore, meta: Mapping[str, Any]) -> Analysis:
+    """All figures of what a store holds.
+
+    Args:
+        store: Of the run.
+        meta: Its manifest.
+    """
+    kinds, seed, margin = meta["kinds"], meta["seed"], meta["margin"]
+    items = store.items()
+    clusters = {key: item.cluster for key, item in items.items() if item.cluster}
+    figures = store.figures()
+    summary = summarise(
+        figures,
+        list(kinds),
+        meta["reference"],
+        kinds=kinds,
+        planned=meta["planned"],
+        draws=meta["draws"],
+        clusters=clusters,
+        margin=margin,
+        seed=seed,
+    )
+    scores = scores_by_system(figures)
+
+    def pairs(task: str | None) -> Iterator[Contrast]:
+        for system, reference in meta["family"]:
+            ours, theirs = (
+                {i: x for i, x in scores.get(s, {}).items() if task in (None, i[0])} for s in (system, reference)
+            )
+            if ours.keys() & theirs.keys():
+                yield contrast(system, reference, ours, theirs, clusters=clusters, task=task, margin=margin, seed=seed)
+
+    contrasts = tuple(holm_family(list(pairs(None))))
+    corrected = {(c.system, c.reference): c for c in contrasts}
+    rows = tuple(
+        replace(r, against=corrected.get((r.system, summary.reference or ""), r.against)) for r in summary.overall
+    )
+    best = (meta["best"] or {}).get("name")
+    controls = {m["graph"]: m["systems"].get("control") for m in meta["matches"]}
+    members, collaborations, points = collaboration(
+        store.results(),
+        items=items,
+        systems=list(kinds),
+        graphs=[name for name, kind in kinds.items() if kind == "graph"],
+        members=[name for name, kind in kinds.items() if kind == "member"],
+        teams=meta["teams"],
+        controls={graph: name for graph, name in controls.items() if name},
+        best=best,
+        prices={name: Price(*price) for name, price in meta["prices"].items()},
+        seed=seed,
+    )
+    return Analysis(
+        summary=replace(summary, overall=rows),
+        contrasts=contrasts,
+        by_task=tuple(c for task in summary.by_task for c in pairs(task)) if len(summary.by_task) > 1 else (),
+        members=members,
+        collaboration=collaborations,
+        points=points,
+        findings=tuple(Finding(**f) for f in meta["findings"]),
+    )

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Literal
 
-from folkmoot.evaluation.statistics import Difference
+from folkmoot.evaluation.statistics import (
+    Difference,
+    bootstrap,
+    equivalence,
+    holm,
+    mcnemar,
+    non_inferiority,
+    sign_flip,
+    units,
+)
+
+LEVEL = 0.05
+"""Of the tests; intervals have 95 %."""
 
 Key = tuple[str, str]
 """Task and item."""
@@ -36,6 +49,9 @@ class Contrast:
         margin: Margin of the equivalence and non-inferiority tests, 0 to 1; None if none was asked for.
         not_worse: One-sided p of non-inferiority (the system is not worse by `margin` or more); None without margin.
         verdict: What may be said.
+        equivalent: p of equivalence (neither worse nor better by `margin` or more; the larger of two one-sided p); None
+            without margin.
+        family: How many comparisons `adjusted` is corrected for.
     """
 
     system: str
@@ -53,3 +69,91 @@ class Contrast:
     margin: float | None
     not_worse: float | None
     verdict: Verdict
+    equivalent: float | None = None
+    family: int = 1
+
+
+def contrast(
+    system: str,
+    reference: str,
+    a: Scores,
+    b: Scores,
+    *,
+    clusters: Mapping[Key, str] | None = None,
+    task: str | None = None,
+    margin: float | None = None,
+    seed: int | str = 0,
+) -> Contrast:
+    """Compare two systems on the items that both have finished; the verdict is that of a family of one.
+
+    Tasks are resampled apart and every item weighs the same, whatever its task.
+
+    Args:
+        system: Name of the one.
+        reference: Name of the other.
+        a: Scores of the system.
+        b: Scores of the reference. The numbers of draws may differ.
+        clusters: The cluster of each item that is in one; names hold within a task.
+        task: Only its items; None for all.
+        margin: Test also that the system is not worse, and that the two are equivalent; above 0, on the scale of the scores.
+        seed: Equal seeds give equal figures, in whatever order the samples come.
+    """
+    if margin is not None and not 0 < margin < 1:
+        raise ValueError(f"a margin must lie between 0 and 1, got {margin}")
+    keys = sorted(k for k in a.keys() & b.keys() if a[k] and b[k] and task in (None, k[0]))
+    if not all(0 <= s <= 1 for k in keys for s in (*a[k], *b[k])):
+        raise ValueError("scores must lie between 0 and 1")
+    if not keys:
+        nothing = Difference(0.0, -1.0, 1.0)
+        blank = None if margin is None else 1.0
+        return Contrast(
+            system, reference, task, 0, 0, 0, nothing, 0, 0, "", 1.0, 1.0, margin, blank, "no difference shown", blank
+        )
+    values = [round(fmean(a[k]) - fmean(b[k]), 12) for k in keys]
+    parts = units(values, [(clusters or {}).get(k, "") for k in keys], [k[0] for k in keys])
+    draws = max(len(s) for k in keys for s in (a[k], b[k]))
+    drawn = bootstrap(parts, seed=seed)
+    low, high = drawn.interval()
+    if draws == 1 and len(parts) == len(keys) and all(s in (0, 1) for k in keys for s in (*a[k], *b[k])):
+        test, p = "exact McNemar", mcnemar([v > 0 for v in values], [v < 0 for v in values])
+    else:
+        test, p = "sign-flip permutation", sign_flip([u.total for u in parts], seed=seed)
+    return _judged(
+        Contrast(
+            system=system,
+            reference=reference,
+            task=task,
+            n=len(keys),
+            units=len(parts),
+            draws=draws,
+            difference=Difference(drawn.mean, max(low, -1.0), min(high, 1.0)),
+            only_system=sum(v > 0 for v in values),
+            only_reference=sum(v < 0 for v in values),
+            test=test,
+            p=p,
+            adjusted=p,
+            margin=margin,
+            not_worse=None if margin is None else non_inferiority(drawn, margin),
+            verdict="no difference shown",
+            equivalent=None if margin is None else equivalence(drawn, margin),
+        )
+    )
+
+
+def holm_family(contrasts: Iterable[Contrast]) -> list[Contrast]:
+    """The contrasts with p corrected for their number (Holm 1979) and the verdict that this allows, in the order given.
+
+    Contrasts without items in common are part of the family too: it is declared before anything is known.
+    """
+    family = list(contrasts)
+    adjusted = holm([c.p for c in family])
+    return [_judged(replace(c, adjusted=p, family=len(family))) for c, p in zip(family, adjusted, strict=True)]
+
+
+def _judged(c: Contrast) -> Contrast:
+    verdict: Verdict = "no difference shown"
+    if c.adjusted <= LEVEL:
+        verdict = "better" if c.difference.mean > 0 else "worse"
+    elif c.equivalent is not None and c.equivalent <= LEVEL:
+        verdict = "equivalent within the margin"
+    return replace(c, verdict=verdict)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from folkmoot.answers import AnswerType
 
@@ -40,3 +41,14 @@ class Item:
     cluster: str = ""
     tests: str = ""
     entry: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """As plain data, for storing."""
+        data = {f.name: getattr(self, f.name) for f in fields(self)}
+        return data | {"answer_type": {f.name: getattr(self.answer_type, f.name) for f in fields(self.answer_type)}}
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Item:
+        """From plain data; the inverse of `plain`."""
+        kind: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["answer_type"].items()}
+        return cls(**{**data, "answer_type": AnswerType(**kind), "gold": tuple(data["gold"])})

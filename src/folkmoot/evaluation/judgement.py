@@ -16,6 +16,7 @@ class Judgement:
         second: The same when it is shown second.
         words: Length of this reply in words.
         words_against: Length of the reference's reply.
+        basis: Fingerprint of the judge and of the words it was asked in; a judgement on another basis is made again.
     """
 
     judge: str
@@ -24,6 +25,7 @@ class Judgement:
     second: float | None
     words: int
     words_against: int
+    basis: str = ""
 
     @property
     def score(self) -> float:

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file with tables, drawings and every transcript, and nothing fetched from anywhere."""
+"""The report of a run: one HTML file with tables, drawings and the discussions, and nothing fetched from anywhere."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from folkmoot.evaluation import page_view as view
 from folkmoot.evaluation import words
-from folkmoot.evaluation.page_data import to_script, transcripts
-from folkmoot.evaluation.plots import accuracy_scale, cost_plot, difference_scale
+from folkmoot.evaluation.analysis import Analysis
+from folkmoot.evaluation.page_data import Packed
+from folkmoot.evaluation.plots import accuracy_scale, cost_plot
 from folkmoot.evaluation.result import OUTCOMES, Result
-from folkmoot.evaluation.summary import Summary
 from folkmoot.visible import visible
 
 LABELS = {
@@ -24,6 +25,7 @@ LABELS = {
     "command": "Command",
     "machine": "Machine",
     "versions": "Versions",
+    "hashes": "Hashes",
     "seed": "Seed",
     "seeds": "Seeds",
     "sampling": "Sampling",
@@ -40,35 +42,45 @@ ELSEWHERE = (
     "reference",
     "planned",
     "samples",
+    "agreement",
 )
 """Entries that have a place of their own on the page, or that the summary holds already."""
 NOTHING: tuple[Any, ...] = (None, "", (), [], {})
 LONG = 240
 """A nested value whose line would be longer than this is folded away."""
+STYLES = ("base", "tables", "plots", "explorer", "transcript", "print")
+SCRIPTS = ("base", "theme", "forest", "filters", "matrix", "transcript", "start")
+"""Concatenated in this order; they share one function scope."""
 
 
-def render_page(summary: Summary, results: Sequence[Result], meta: Mapping[str, Any]) -> str:
+def render_page(analysis: Analysis, results: Iterable[Result], meta: Mapping[str, Any], *, total: int) -> str:
     """The page as text, equal for equal input.
 
     It loads nothing: style, script and data are inside, and its content security policy forbids the rest. Tables and
-    drawings need no script; the transcripts do. Texts of models only ever become text nodes, with unseen characters
+    drawings need no script; the discussions do. Texts of models only ever become text nodes, with unseen characters
     (controls, direction overrides) written out.
 
     Args:
-        summary: The figures.
-        results: Samples whose discussions are shown; those of systems outside the summary are left out.
+        analysis: The figures.
+        results: Samples whose discussions are shown, those of one question one after the other; they are read once and
+            not kept. Those of systems outside the summary are left out.
         meta: ``title``, ``about`` (a sentence below it), ``members`` or ``participants`` (a mapping of facts for each),
             ``scripted`` (true if the replies are made up), ``partial`` (in words, if more is to be said than how many
-            samples are missing) and facts about the run: `LABELS` names the usual ones. Values are texts, numbers,
-            lists or mappings.
+            samples are missing), ``agreement`` (of judges) and facts about the run: `LABELS` names the usual ones.
+            Values are texts, numbers, lists or mappings.
+        total: Samples in the run; if fewer are shown, the page says so.
     """
     from jinja2 import FunctionLoader, StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
     from markupsafe import Markup
 
-    style, script = _part("page.css"), _part("page.js")
+    from folkmoot.evaluation.verdicts import sentence
+
+    style = "\n".join(_part(f"{name}.css") for name in STYLES)
+    script = '\n"use strict";\n(() => {\n' + "\n".join(_part(f"{name}.js") for name in SCRIPTS) + "})();\n"
+    summary = analysis.summary
     kinds = {r.system: r.kind for r in summary.overall}
-    data = transcripts(results, list(kinds), kinds)
+    packed = Packed(results, {s: kind for s, kind in kinds.items() if kind != "bound"})
     environment = ImmutableSandboxedEnvironment(
         loader=FunctionLoader(_part),
         autoescape=True,
@@ -78,24 +90,29 @@ def render_page(summary: Summary, results: Sequence[Result], meta: Mapping[str, 
         finalize=_finalize,
     )
     environment.filters |= {"plain": _plain, "minus": _minus}
-    # S704: the three parts are files of this package and JSON that to_script has made inert
+    environment.globals |= {"w": words, "v": view}
+    # S704: the parts are files of this package and base64
     return environment.get_template("page.html.j2").render(
         title=_plain(meta.get("title") or "Evaluation"),
+        a=analysis,
         s=summary,
-        w=words,
+        kinds=kinds,
         meta=meta,
         facts=_facts(meta),
         members=_table(meta.get("members") or meta.get("participants") or ()),
+        agreement=_agreement(meta.get("agreement")),
         outcomes=OUTCOMES,
-        bars=accuracy_scale(summary.overall, 8, 166),
-        small=accuracy_scale([r for rows in summary.by_task.values() for r in rows], 6, 108, few=True),
-        gaps=difference_scale(summary.overall, 14, 236),
-        costs=[("wide", cost_plot(summary.overall, 860, 400)), ("narrow", cost_plot(summary.overall, 380, 360))],
+        grid=view.Grid(analysis.contrasts),
+        sentence=sentence,
+        forests=view.forests(analysis),
+        bars=accuracy_scale((r.interval for r in summary.overall if r.n), 8, 166),
+        small=accuracy_scale((r.interval for rows in summary.by_task.values() for r in rows if r.n), 6, 108, few=True),
+        costs=[(size, cost_plot(analysis.points, kinds, *box)) for size, box in PLOTS.items()],
         questions=max((row.n for row in summary.overall), default=0),
-        shown=len({(r.task, r.item) for r in results}),
+        packed=packed,
+        total=total,
         style=Markup(style),  # noqa: S704
         script=Markup(script),  # noqa: S704
-        data=Markup(to_script(data)),  # noqa: S704
         policy="; ".join(
             (
                 "default-src 'none'",
@@ -108,8 +125,12 @@ def render_page(summary: Summary, results: Sequence[Result], meta: Mapping[str, 
     )
 
 
+PLOTS = {"wide": (960, 440), "narrow": (380, 400)}
+"""Width and height of the cost plot, in units of the drawing."""
+
+
 def _part(name: str) -> str:
-    return resources.files("folkmoot.evaluation").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("folkmoot.evaluation").joinpath("page_parts", name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
@@ -158,3 +179,15 @@ def _table(entries: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[s
     keys = dict.fromkeys(key for e in entries for key in e)
     heads = [k for k in keys if any(e.get(k) not in NOTHING for e in entries)]
     return heads, [["" if e.get(h) in NOTHING else _plain(e[h]) for h in heads] for e in entries]
+
+
+def _agreement(value: Any) -> tuple[list[str], list[list[str]]]:
+    """The agreement of judges as a table: of a list of mappings, of a mapping of mappings, or of names and values."""
+    if value in NOTHING:
+        return [], []
+    if isinstance(value, Mapping):
+        nested = value and all(isinstance(v, Mapping) for v in value.values())
+        return _table([{"": k, **v} if nested else {"": k, "value": v} for k, v in value.items()])
+    if isinstance(value, (list, tuple)) and all(isinstance(v, Mapping) for v in value):
+        return _table(value)
+    return _table([{"": "agreement", "value": value}])

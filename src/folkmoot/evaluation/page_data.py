@@ -1,135 +1,187 @@
-"""The transcripts of a run as compact JSON for the page: every text once, prompts as pieces that repeat."""
+"""The discussions of a run for the page: a small matrix that is read at once, and compressed blocks that are read on demand."""
 
 from __future__ import annotations
 
+import base64
 import json
-import re
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from folkmoot.discussion import Turn
 from folkmoot.engines.contract import Message
+from folkmoot.evaluation.judgement import Judgement
 from folkmoot.evaluation.result import OUTCOMES, Result
 from folkmoot.visible import visible
 
 SHORTEST_PIECE = 24
 """A text shorter than this is not looked for in prompts: its number would be hardly shorter."""
+BLOCK = 400_000
+"""Characters of text after which a block is closed: what the browser inflates to show one question."""
+EXCERPT = 140
+"""Characters of a question that the matrix shows."""
+LETTERS = dict(zip(OUTCOMES, "-utfle", strict=True))
+"""One letter for each outcome in the matrix; scored samples are ``r`` (right), ``w`` (wrong) or ``s`` (partly right)."""
 
 
-class _Texts:
-    """Numbers for texts, each kept once."""
+class Packed:
+    """What the page holds of the discussions.
+
+    Attributes:
+        matrix: Compressed: ``systems`` ([name, kind] each), ``tasks``, ``draws``, ``starts`` (number of the first sample of
+            every block), and a row per question and draw: [task, id, draw, beginning of the question, a letter per system,
+            numbers of the samples (-1: there is none), {system: score} of partial scores].
+        questions: Compressed: the full text of every row's question, for the search.
+        blocks: Compressed: ``texts`` (all strings of the block), ``prompts`` (messages as [role, numbers of the texts that
+            make up the content]), ``samples``; their layout is that of `_sample` and `_turn`. ``transcript.js`` reads it.
+        rows: How many questions (times draws) there are.
+        samples: How many samples there are.
+    """
+
+    def __init__(self, results: Iterable[Result], kinds: Mapping[str, str]) -> None:
+        systems = {name: i for i, name in enumerate(kinds)}
+        tasks: dict[str, int] = {}
+        rows: dict[tuple[str, str, int], list[Any]] = {}
+        whole: list[str] = []
+        starts, block = [0], _Block()
+        self.blocks: list[str] = []
+        self.samples = 0
+        for r in results:
+            if r.system not in systems:
+                continue
+            key = (r.task, r.item, r.draw)
+            if key not in rows:
+                if block.size > BLOCK:
+                    self.blocks.append(block.packed())
+                    starts.append(self.samples)
+                    block = _Block()
+                task, question = tasks.setdefault(r.task, len(tasks)), visible(r.question)
+                excerpt = " ".join(question[: 4 * EXCERPT].split())[:EXCERPT]
+                empty = ["." * len(systems), [-1] * len(systems), {}]
+                rows[key] = [task, visible(r.item), r.draw, excerpt, *empty]
+                whole.append(question)
+            row, at = rows[key], systems[r.system]
+            letter = LETTERS[r.outcome] if r.outcome != "scored" else _letter(r.score)
+            row[4] = row[4][:at] + letter + row[4][at + 1 :]
+            row[5][at] = self.samples
+            if letter == "s":
+                row[6][at] = round(r.score, 3)
+            block.add(r)
+            self.samples += 1
+        if self.samples:
+            self.blocks.append(block.packed())
+        self.rows = len(rows)
+        self.matrix = pack(
+            {
+                "systems": [[visible(name), visible(kind)] for name, kind in kinds.items()],
+                "tasks": [visible(t) for t in tasks],
+                "draws": max((draw for _, _, draw in rows), default=0) + 1,
+                "starts": starts,
+                "rows": list(rows.values()),
+            }
+        )
+        self.questions = pack(whole)
+
+
+def pack(value: Any) -> str:
+    """JSON, zlib, base64: no character in it means anything to HTML."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(zlib.compress(text.encode("utf-8"), 6)).decode("ascii")
+
+
+def unpack(packed: str) -> Any:
+    """What `pack` was given."""
+    return json.loads(zlib.decompress(base64.b64decode(packed)))
+
+
+def _letter(score: float) -> str:
+    return "r" if score >= 1 else "w" if score <= 0 else "s"
+
+
+class _Block:
+    """Samples that are compressed together, with every text once and prompts as pieces that repeat."""
 
     def __init__(self) -> None:
-        self.all: list[str] = []
+        self.texts: list[str] = []
+        self.prompts: list[list[list[Any]]] = []
+        self.samples: list[list[Any]] = []
+        self.size = 0
         self._numbers: dict[str, int] = {}
+        self._known: dict[tuple[Message, ...], int] = {}
 
-    def __call__(self, text: str) -> int:
-        number = self._numbers.setdefault(text, len(self.all))
-        if number == len(self.all):
-            self.all.append(text)
+    def add(self, r: Result) -> None:
+        self.samples.append(_sample(r, self))
+
+    def packed(self) -> str:
+        return pack({"texts": self.texts, "prompts": self.prompts, "samples": self.samples})
+
+    def text(self, text: str | None) -> int:
+        """The number of a text that is visible already; -1 for None."""
+        if text is None:
+            return -1
+        number = self._numbers.setdefault(text, len(self.texts))
+        if number == len(self.texts):
+            self.texts.append(text)
+            self.size += len(text)
         return number
 
+    def seen(self, text: str | None) -> int:
+        """The number of a text that is made visible first."""
+        return -1 if text is None else self.text(visible(text))
 
-def transcripts(results: Sequence[Result], systems: Sequence[str], kinds: Mapping[str, str]) -> dict[str, Any]:
-    """Everything the page shows about single questions.
-
-    Returns:
-        ``systems`` ([name, kind] each), ``tasks``, ``outcomes``, ``texts`` (all strings), ``prompts`` (messages as
-        [role, numbers of texts that make up the content]), ``items`` ([task, id, draw, question, gold..., a sample
-        or null per system]). Strings are numbers into ``texts`` wherever they can be long. The layout of samples
-        and turns is that of `_sample` and `_turn`; ``page.js`` reads it.
-    """
-    texts, prompts = _Texts(), _Prompts()
-    tasks = list(dict.fromkeys(r.task for r in results))
-    rows: dict[tuple[str, str, int], dict[str, Result]] = {}
-    for r in results:
-        if r.system in systems:
-            rows.setdefault((r.task, r.item, r.draw), {})[r.system] = r
-    items = []
-    for (task, item, draw), by_system in rows.items():
-        one = next(iter(by_system.values()))
-        head = [
-            tasks.index(task),
-            visible(item),
-            draw,
-            texts(visible(one.question)),
-            [texts(visible(g)) for g in one.gold],
-        ]
-        samples = [_sample(by_system[s], texts, prompts) if s in by_system else None for s in systems]
-        items.append([*head, samples])
-    return {
-        "systems": [[visible(s), visible(kinds.get(s, ""))] for s in systems],
-        "tasks": [visible(t) for t in tasks],
-        "outcomes": list(OUTCOMES),
-        "draws": max((draw for _, _, draw in rows), default=0) + 1,
-        "items": items,
-        "prompts": prompts.all,
-        "texts": texts.all,
-    }
-
-
-def to_script(data: Any) -> str:
-    r"""JSON that may stand inside ``<script type="application/json">``: nothing in it can end or open markup.
-
-    >>> to_script("</script><!--")
-    '"\\u003c/script\\u003e\\u003c!--"'
-    """
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for c in "<>&\u2028\u2029":
-        text = text.replace(c, f"\\u{ord(c):04x}")
-    return text
-
-
-class _Prompts:
-    """Numbers for whole prompts, each kept once."""
-
-    def __init__(self) -> None:
-        self.all: list[list[list[Any]]] = []
-        self._numbers: dict[tuple[Message, ...], int] = {}
-
-    def __call__(self, prompt: tuple[Message, ...], texts: _Texts, known: re.Pattern[str] | None) -> int:
+    def prompt(self, prompt: tuple[Message, ...], quoted: Sequence[str]) -> int:
         if not prompt:
             return -1
-        number = self._numbers.setdefault(prompt, len(self.all))
-        if number == len(self.all):
-            self.all.append([[m.role, [texts(p) for p in _pieces(visible(m.content), known)]] for m in prompt])
+        number = self._known.setdefault(prompt, len(self.prompts))
+        if number == len(self.prompts):
+            self.prompts.append([[m.role, [self.text(p) for p in _pieces(visible(m.content), quoted)]] for m in prompt])
         return number
 
 
-def _pieces(content: str, known: re.Pattern[str] | None) -> list[str]:
+def _pieces(content: str, quoted: Sequence[str]) -> list[str]:
     """A prompt cut where the question and quoted replies begin and end, and else at line ends: pieces that repeat."""
-    pieces: list[str] = []
-    for i, part in enumerate(known.split(content) if known else [content]):
-        pieces += [part] if i % 2 else part.splitlines(keepends=True)
-    return [p for p in pieces if p]
+    parts = [(content, False)]
+    for quote in quoted:
+        if quote in content:
+            parts = [cut for part, whole in parts for cut in ([(part, True)] if whole else _cut(part, quote))]
+    return [p for part, whole in parts for p in ([part] if whole else part.splitlines(keepends=True)) if p]
 
 
-def _sample(r: Result, texts: _Texts, prompts: _Prompts) -> list[Any]:
+def _cut(part: str, quote: str) -> list[tuple[str, bool]]:
+    between = part.split(quote)
+    return [cut for rest in between[:-1] for cut in ((rest, False), (quote, True))] + [(between[-1], False)]
+
+
+def _sample(r: Result, block: _Block) -> list[Any]:
     quotable = {visible(t).strip() for t in (r.question, *(turn.text for turn in r.turns))}
-    longest_first = sorted((q for q in quotable if len(q) >= SHORTEST_PIECE), key=lambda q: (-len(q), q))
-    known = re.compile(f"({'|'.join(map(re.escape, longest_first))})") if longest_first else None
+    quoted = sorted((q for q in quotable if len(q) >= SHORTEST_PIECE), key=lambda q: (-len(q), q))  # the longest first
     d = r.decision
+    marks = r.marks if len(r.marks) == len(r.turns) else (None,) * len(r.turns)
     return [
-        OUTCOMES.index(r.outcome),
+        block.seen(r.question),
+        [block.seen(g) for g in r.gold],
+        r.outcome,
         round(r.score, 3),
-        _optional(r.answer, texts),
+        block.seen(r.answer),
         round(r.seconds, 2),
-        _optional(r.error, texts),
-        d and [visible(d.by), [[texts(visible(a)), round(w, 3)] for a, w in d.tally], texts(visible(d.why))],
-        [_turn(t, texts, prompts, known) for t in r.turns],
+        block.seen(r.error),
+        d and [block.seen(d.by), [[block.seen(a), round(w, 3)] for a, w in d.tally], block.seen(d.why)],
+        [_turn(t, mark, block, quoted) for t, mark in zip(r.turns, marks, strict=True)],
+        [_judgement(j, block) for j in r.judgements],
     ]
 
 
-def _turn(t: Turn, texts: _Texts, prompts: _Prompts, known: re.Pattern[str] | None) -> list[Any]:
+def _turn(t: Turn, mark: float | None, block: _Block, quoted: Sequence[str]) -> list[Any]:
     return [
-        texts(visible(t.speaker)),
-        texts(visible(t.role)),
+        block.seen(t.speaker),
+        block.seen(t.role),
         t.round,
-        texts(visible(t.text)),
-        _optional(t.answer, texts),
-        _optional(t.about, texts),
+        block.seen(t.text),
+        block.seen(t.answer),
+        None if mark is None else round(mark, 3),
+        block.seen(t.about),
         t.draw,
-        prompts(t.prompt, texts, known),
+        block.prompt(t.prompt, quoted),
         t.finish or "",
         t.prompt_tokens,
         t.cached_tokens,
@@ -137,9 +189,18 @@ def _turn(t: Turn, texts: _Texts, prompts: _Prompts, known: re.Pattern[str] | No
         round(t.queue_s, 2),
         round(t.service_s, 2),
         int(t.hit),
-        _optional(t.error, texts),
+        block.seen(t.error),
     ]
 
 
-def _optional(text: str | None, texts: _Texts) -> int:
-    return -1 if text is None else texts(visible(text))
+def _judgement(j: Judgement, block: _Block) -> list[Any]:
+    return [
+        block.seen(j.judge),
+        block.seen(j.against),
+        j.first,
+        j.second,
+        j.score,
+        int(j.flipped),
+        j.words,
+        j.words_against,
+    ]

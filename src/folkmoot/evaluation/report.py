@@ -4,62 +4,146 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from folkmoot.discussion import Turn
-from folkmoot.documents import BadInput, did_you_mean
+from folkmoot.documents import BadInput
+from folkmoot.evaluation.analysis import Analysis, analyse
+from folkmoot.evaluation.judgement import Judgement
+from folkmoot.evaluation.judging import agreement
 from folkmoot.evaluation.page import render_page
-from folkmoot.evaluation.result import Result
+from folkmoot.evaluation.result import Figures, Result
 from folkmoot.evaluation.store import RunStore
-from folkmoot.evaluation.summary import Summary, summarise
 from folkmoot.evaluation.table import render_markdown, render_text, to_json
-from folkmoot.visible import visible
 
 MANIFEST = "manifest.json"
 REHEARSAL = "A rehearsal: the replies are made up, no model was run. The figures mean nothing."
-PAGE_TURNS = 10_000
-"""Turns of discussions that the page holds; a browser has to carry them all."""
+PAGE_SAMPLES = 20_000
+"""Samples whose discussions the page holds in full, at least; beyond that, disagreements and a sample of the rest."""
+NEEDED = ("title", "command", "options", "kinds", "planned", "draws", "seed", "margin", "family", "matches", "findings")
 
 
-def write_report(store: RunStore, meta: dict[str, Any]) -> Summary:
+def write_report(store: RunStore, meta: dict[str, Any]) -> Analysis:
     """Write tables and page of what the store holds, and the manifest again.
 
     Args:
         store: Of the run.
         meta: What is known about the run beside its samples.
     """
-    summary = _summary(store, meta)
-    meta |= {"partial": summary.partial}
+    analysis = analyse(store, meta)
+    meta |= {"partial": analysis.summary.partial}
     store.write_json(MANIFEST, meta)
-    store.write_json("table.json", to_json(summary) | {"scripted": meta["scripted"]})
-    store.write_text("table.md", (f"{REHEARSAL}\n\n" if meta["scripted"] else "") + render_markdown(summary))
-    store.write_text("report.html", render_page(summary, list(_shown(store)), meta))
-    return summary
+    store.write_json("table.json", to_json(analysis) | {"scripted": meta["scripted"]})
+    store.write_text("table.md", (f"{REHEARSAL}\n\n" if meta["scripted"] else "") + render_markdown(analysis))
+    store.write_text("report.html", _page(store, analysis, meta))
+    return analysis
 
 
-def _shown(store: RunStore) -> Iterator[Result]:
-    """The discussions that the page shows: all, or those of the first questions if there are very many."""
-    turns, question = 0, None
-    for r in store.results():
-        if (r.task, r.item) != question and turns > PAGE_TURNS:
-            return
-        question, turns = (r.task, r.item), turns + len(r.turns)
-        yield r
+def rewrite(folder: Path) -> Path:
+    """Write the report of a run again from its samples.
+
+    Returns:
+        The page.
+
+    Raises:
+        BadInput: There is no run, or another process is writing it.
+    """
+    meta = read_meta(folder)
+    with RunStore(folder) as store:
+        write_report(store, meta)
+    return folder / "report.html"
 
 
-def _summary(store: RunStore, meta: dict[str, Any]) -> Summary:
-    kinds = meta["kinds"]
-    return summarise(
-        store.figures(),
-        list(kinds),
-        meta["reference"],
-        kinds=kinds,
-        planned=meta["planned"],
-        draws=meta["draws"],
-        seed=meta["seed"],
+def render(folder: Path, *, texts: bool = True) -> str:
+    """The page of a run, for a file elsewhere; the run is only read.
+
+    Args:
+        folder: Of the run.
+        texts: With questions and discussions. Without them the page may be published where the data may not.
+    """
+    meta = read_meta(folder)
+    with RunStore(folder, write=False) as store:
+        return _page(store, analyse(store, meta), meta, texts=texts)
+
+
+def _page(store: RunStore, analysis: Analysis, meta: Mapping[str, Any], *, texts: bool = True) -> str:
+    figures = store.figures()
+    told = {**meta, "agreement": agreement_by_system(store)}
+    results = shown(store, figures, meta["seed"])
+    if not texts:
+        results = (wordless(r) for r in results)
+        quoted = (replace(f, what=f"{f.kind} (not shown)") for f in analysis.findings)
+        analysis = replace(analysis, findings=tuple(quoted))
+        told["findings"] = []
+    return render_page(analysis, results, told, total=len(figures))
+
+
+def wordless(r: Result) -> Result:
+    """A result without the words of its question and of its discussion: only what became of it."""
+    return replace(
+        r, question="(not shown)", gold=(), answer=None, turns=(), marks=(), decision=None, error=None, why=""
     )
+
+
+def agreement_by_system(store: RunStore) -> dict[str, dict[str, Any]]:
+    """How steady the judges were, by the system whose replies they judged; empty if nothing was judged."""
+    said: dict[str, list[tuple[Judgement, ...]]] = {}
+    judged = {task for (task, _), item in store.items().items() if item.metric == "judge"}
+    for r in store.results() if judged else ():
+        if r.judgements:
+            said.setdefault(r.system, []).append(r.judgements)
+    return {system: asdict(agreement(found)) for system, found in said.items()}
+
+
+def shown(store: RunStore, figures: list[Figures], seed: int, most: int = PAGE_SAMPLES) -> Iterator[Result]:
+    """The discussions that the page holds: all of them, or all disagreements and a sample of the other questions.
+
+    Args:
+        store: Of the run.
+        figures: Of all samples.
+        seed: Of the sample.
+        most: Samples from which on not all are held.
+    """
+    kept = None
+    if len(figures) > most:
+        scores: dict[tuple[str, str], set[float]] = {}
+        sizes: dict[tuple[str, str], int] = {}
+        for f in figures:
+            key = (f.task, f.item)
+            scores.setdefault(key, set()).add(f.score if f.outcome == "scored" else 0.0)
+            sizes[key] = sizes.get(key, 0) + 1
+        kept = {key for key, found in scores.items() if len(found) > 1}
+        room = most - sum(sizes[key] for key in kept)
+        rest = [key for key in scores if key not in kept]
+        for key in random.Random(seed).sample(rest, len(rest)):  # noqa: S311 - no secret depends on it
+            if (room := room - sizes[key]) < 0:
+                break
+            kept.add(key)
+    for r in store.results():
+        if kept is None or (r.task, r.item) in kept:
+            yield r
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """The manifest of a run.
+
+    Raises:
+        BadInput: There is none that can be read.
+    """
+    try:
+        meta = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if isinstance(meta, dict) and all(name in meta for name in NEEDED):
+            return meta
+    except NotADirectoryError:
+        raise BadInput(f"{folder}: this is a file; give the folder of a run") from None
+    except (OSError, ValueError):
+        pass
+    if not (folder / "results.sqlite").is_file():
+        raise BadInput(f"{folder}: no run here (no results.sqlite); give the folder that 'eval run' printed")
+    raise BadInput(f"{folder}: its {MANIFEST} cannot be read; run 'folkmoot eval run' again to write it")
 
 
 def width() -> int:
@@ -76,52 +160,15 @@ def show_table(folder: Path, form: str) -> None:
     Raises:
         BadInput: There is no run.
     """
+    meta = read_meta(folder)
     with RunStore(folder, write=False) as store:
-        try:
-            meta = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            summary = _summary(store, meta)
-            command = meta["command"]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise BadInput(
-                f"{folder}: its {MANIFEST} cannot be read; run 'folkmoot eval run' again to write it"
-            ) from None
+        analysis = analyse(store, meta)
     if form == "json":
-        print(json.dumps(to_json(summary), indent=2))
+        print(json.dumps(to_json(analysis), indent=2))
     elif form == "markdown":
-        print(render_markdown(summary))
+        print(render_markdown(analysis))
     else:
-        print(render_text(summary, width()))
-        print(f"\n{command}")
+        print(render_text(analysis, width()))
+        print(f"\n{meta['command']}")
         if (folder / "report.html").is_file():
             print(f"Report: {folder / 'report.html'}")
-
-
-def show_item(folder: Path, item: str) -> None:
-    """Print all discussions of one question.
-
-    Raises:
-        BadInput: The run has no such question.
-    """
-    with RunStore(folder, write=False) as store:
-        found = list(store.results(item=item))
-        if not found:
-            raise BadInput(f"{folder}: no question {item!r}; {did_you_mean(item, store.items())}")
-    task = None
-    for r in found:
-        if r.task != task:  # two tasks may number their questions alike
-            task = r.task
-            print(visible(f"[{task}] {r.question}\n\ngold: {' | '.join(r.gold)}"))
-        print(visible(f"\n== {r.system}: {r.answer or r.outcome} (score {r.score:g})"))
-        for t in r.turns:
-            print(show_turn(t))
-        if r.decision:
-            print(visible(f"-> {r.decision.answer or 'no answer'} by {r.decision.by}: {r.decision.why}"))
-
-
-def show_turn(t: Turn) -> str:
-    """A turn as text for a terminal; control characters of the model are not obeyed."""
-    about = f" on {t.about}" if t.about else ""
-    read = f" -> {t.answer}" if t.answer is not None else ""
-    words = t.error or t.text.strip()
-    body = "\n".join(f"   {line}" for line in visible(words).splitlines())
-    return f"{t.speaker} ({t.role}{about}, round {t.round + 1}){read}{' FAILED' if t.error else ''}\n{body}"

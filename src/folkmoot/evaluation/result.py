@@ -41,6 +41,8 @@ class Result:
         marks: The score of each turn's own answer, in the order of `turns`: None where a turn has no answer, is no answer
             (a critique, a verdict), or where scoring costs a run of its own (programs, judged replies).
         judgements: For replies to open questions: what each judge said.
+        why: How the score came about, where that is more than a comparison: what a program's tests said.
+        dev: A question of the dev split: it chooses the best member and counts nowhere else.
     """
 
     key: str
@@ -59,6 +61,8 @@ class Result:
     error: str | None = None
     marks: tuple[float | None, ...] = ()
     judgements: tuple[Judgement, ...] = ()
+    why: str = ""
+    dev: bool = False
 
     @property
     def figures(self) -> Figures:
@@ -79,6 +83,7 @@ class Result:
             truncated=sum(t.finish == "length" for t in self.turns),
             hits=sum(t.hit for t in self.turns),
             failures=sum(t.error is not None and t.finish != "limit" for t in self.turns),
+            dev=self.dev,
         )
 
 
@@ -96,6 +101,7 @@ class Figures:
         truncated: Calls that were cut at the token limit.
         hits: Calls that came from the completion cache.
         failures: Calls that failed though their prompts fitted: members that were absent.
+        dev: As in `Result`.
     """
 
     system: str
@@ -113,3 +119,4 @@ class Figures:
     truncated: int
     hits: int
     failures: int
+    dev: bool = False

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 import os
 import platform
 import shlex
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from folkmoot.documents import BadInput, did_you_mean
-from folkmoot.door import new_event_loop
 from folkmoot.engines.cache import Completions
 from folkmoot.engines.cache_file import completions_file
+from folkmoot.engines.contract import Missing
 from folkmoot.engines.pool import Pool
-from folkmoot.evaluation.plan import Plan, engines, make_plan, phases, samples
-from folkmoot.evaluation.report import MANIFEST, REHEARSAL, width, write_report
-from folkmoot.evaluation.runner import run_samples
+from folkmoot.evaluation.analysis import Analysis
+from folkmoot.evaluation.baselines import family
+from folkmoot.evaluation.plan import Plan, make_plan
+from folkmoot.evaluation.report import MANIFEST, REHEARSAL, read_meta, width, write_report
+from folkmoot.evaluation.samples import engines
+from folkmoot.evaluation.stages import Staged, Stages
 from folkmoot.evaluation.store import RunStore
 from folkmoot.evaluation.suite import find_suite, read_suite
-from folkmoot.evaluation.summary import Summary
-from folkmoot.evaluation.table import render_text
+from folkmoot.evaluation.table import render_text, to_json
 from folkmoot.participant import Participant
 from folkmoot.progress import Line, duration
 
@@ -44,9 +46,35 @@ class RunOptions:
     engine: str | None = None
     scripted: bool = False
     cache: bool = True
+    unsafe_code: bool = False
 
 
-def execute(name: str, options: RunOptions, *, check_only: bool = False) -> int:
+def planned(name: str, options: RunOptions) -> Plan:
+    """Check a suite with what the command line sets.
+
+    Raises:
+        BadInput: The suite is wrong.
+        Missing: Programs would have to run, and nothing here can isolate them.
+    """
+    path = find_suite(name)
+    suite, lines = read_suite(path)
+    if options.engine is not None:
+        if options.engine not in ("transformers", "vllm"):
+            raise BadInput(f"--engine {options.engine}: {did_you_mean(options.engine, ['transformers', 'vllm'])}")
+        suite = suite.model_copy(update={"engine": options.engine})
+    plan = make_plan(suite, lines, path, data_dir=options.data, limit=options.limit, check_models=not options.scripted)
+    if any(i.metric == "tests" for i in plan.items) and not options.unsafe_code:
+        from folkmoot.sandbox import isolation
+
+        if not (here := isolation()).ok:
+            raise Missing(
+                f"tasks with programs need isolation, and there is none here: {here.why}. Install bubblewrap, or pass "
+                "--unsafe-code on a machine that you can lose."
+            )
+    return plan
+
+
+def execute(name: str, options: RunOptions, *, as_json: bool = False) -> int:
     """Run a suite, or resume it.
 
     Returns:
@@ -58,16 +86,8 @@ def execute(name: str, options: RunOptions, *, check_only: bool = False) -> int:
     """
     if options.out is not None and options.out == Path():
         raise BadInput("--out '': name a folder")
-    path = find_suite(name)
-    suite, lines = read_suite(path)
-    if options.engine is not None:
-        if options.engine not in ("transformers", "vllm"):
-            raise BadInput(f"--engine {options.engine}: {did_you_mean(options.engine, ['transformers', 'vllm'])}")
-        suite = suite.model_copy(update={"engine": options.engine})
-    plan = make_plan(suite, lines, path, data_dir=options.data, limit=options.limit, check_models=not options.scripted)
-    if check_only:
-        print(describe(plan))
-        return 0
+    plan = planned(name, options)
+    suite = plan.suite
     folder = options.out or Path("runs") / (f"{suite.name}-scripted" if options.scripted else suite.name)
     began, line = time.monotonic(), Line()
     completions = Completions(None if options.scripted or not options.cache else completions_file())
@@ -75,19 +95,24 @@ def execute(name: str, options: RunOptions, *, check_only: bool = False) -> int:
     try:
         with RunStore(folder) as store:
             line(f"suite {suite.name}", note=describe(plan))
+            for why in plan.skipped:
+                line("skipped", note=why)
             people = engines(plan, pool)
             _check_room(people)
-            total = store.plan(s.key for s in samples(plan, people))
-            meta = _facts(plan, people, total, _command(name, options), pool.made_up)
-            store.write_json(MANIFEST, meta)
-            interrupted = _run(plan, total, people, store, pool, line)
+            stages = Stages(plan, people, store, pool, line, unsafe_code=options.unsafe_code)
+            facts = _facts(plan, people, name, options, pool.made_up)
+            store.write_json(MANIFEST, facts | _staged(plan, stages.staged()))
+            interrupted = stages.run()
             line.close()
-            summary = write_report(store, meta | _moment())
+            analysis = write_report(store, facts | _staged(plan, stages.staged()) | _moment())
             failed = store.first_failure()
-            print(render_text(summary, width()))
-            if meta["scripted"]:
-                print(f"\n{REHEARSAL}")
-            print(f"\n{_closing(store.folder, summary, pool, time.monotonic() - began)}")
+            if as_json:
+                print(json.dumps(to_json(analysis), indent=2))
+            else:
+                print(render_text(analysis, width()))
+                if facts["scripted"]:
+                    print(f"\n{REHEARSAL}")
+                print(f"\n{_closing(store.folder, analysis, pool, time.monotonic() - began)}")
     finally:
         line.close()
         completions.close()
@@ -102,40 +127,19 @@ def execute(name: str, options: RunOptions, *, check_only: bool = False) -> int:
     return 3 if failed else 0
 
 
-def _run(plan: Plan, total: int, people: dict[str, Participant], store: RunStore, pool: Pool, line: Line) -> bool:
-    """Run what is not yet in the store; True if it was interrupted."""
-    finished = store.finished()
-    if finished:
-        line("resume", note=f"{len(finished)} of {total} samples are there already")
-    if len(finished) == total:
-        return False
-    panels = {s.name: s.build(people, plan.suite.prompts).compile() for s in plan.systems}
+def resume(folder: Path, *, as_json: bool = False) -> int:
+    """Go on with the run in a folder, as it was begun. See `execute`.
 
-    async def go() -> None:
-        done = 0
-        try:
-            await pool.reach()
-            for systems in phases(plan, people):
-                done += await run_samples(
-                    (s for s in samples(plan, people, systems) if s.key not in finished),
-                    panels,
-                    store,
-                    in_flight=plan.suite.in_flight,
-                    progress=line,
-                    meter=pool.meter,
-                    before=done,
-                    total=total - len(finished),
-                )
-                await pool.rest()
-        finally:
-            await pool.close()
-
-    try:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(go())
-    except KeyboardInterrupt:
-        return True
-    return False
+    Raises:
+        BadInput: There is no run.
+    """
+    meta = read_meta(folder)
+    given = meta["options"]
+    home = Path(given["cwd"])
+    options = {f.name: given[f.name] for f in fields(RunOptions) if f.name in given}
+    options |= {"out": folder, "data": home / given["data"] if given["data"] else None}
+    suite = given["suite"] if not Path(given["suite"]).suffix else str(home / given["suite"])
+    return execute(suite, RunOptions(**options), as_json=as_json)
 
 
 def _check_room(people: Mapping[str, Participant]) -> None:
@@ -149,32 +153,58 @@ def _check_room(people: Mapping[str, Participant]) -> None:
             )
 
 
-def _facts(plan: Plan, people: dict[str, Participant], total: int, command: str, made_up: bool) -> dict[str, Any]:
+def _facts(
+    plan: Plan, people: Mapping[str, Participant], name: str, options: RunOptions, made_up: bool
+) -> dict[str, Any]:
     """All that the report says beside the samples."""
+    suite = plan.suite
+    told = asdict(options) | {
+        "suite": name,
+        "cwd": str(Path.cwd()),
+        "data": str(options.data) if options.data else None,
+    }
     return {
-        "title": plan.suite.name,
-        "about": plan.suite.about.strip(),
-        "command": command,
-        "suite": plan.suite.model_dump(mode="json", by_alias=True),
-        "seed": plan.suite.seed,
-        "draws": plan.suite.draws,
-        "sampling": asdict(plan.suite.sampling.sampling()),
+        "title": suite.name,
+        "about": suite.about.strip(),
+        "command": _command(name, options),
+        "options": told | {"out": str(options.out) if options.out else None},
+        "suite": suite.model_dump(mode="json", by_alias=True),
+        "seed": suite.seed,
+        "draws": suite.draws,
+        "margin": suite.margin,
+        "currency": suite.currency,
+        "prices": {m.name: [m.price.prompt, m.price.completion] for m in suite.people.values() if m.price},
+        "sampling": asdict(suite.sampling.sampling()),
         "participants": [p.spec() | {"licence": p.licence, "purpose": p.purpose} for p in people.values()],
-        "kinds": plan.kinds,
-        "reference": plan.suite.monoliths[0].name if plan.suite.monoliths else None,
-        "planned": {task.name: len(items) for task, items in plan.tasks},
-        "samples": total,
+        "reference": plan.reference,
+        "planned": {t.task.name: len(t.items) for t in plan.tasks},
+        "dev": {t.task.name: len(t.dev) for t in plan.tasks if t.dev},
+        "skipped": list(plan.skipped),
+        "findings": [asdict(f) for t in plan.tasks for f in t.findings],
         "scripted": made_up,
         "versions": _versions(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
     } | _moment()
 
 
+def _staged(plan: Plan, staged: Staged) -> dict[str, Any]:
+    """What is known of systems and baselines by now."""
+    monoliths = [s.name for s in staged.systems if s.kind == "monolith"]
+    return {
+        "kinds": {s.name: s.kind for s in staged.systems},
+        "teams": {s.name: list(s.team) for s in staged.systems},
+        "best": asdict(staged.best) if staged.best else None,
+        "matches": [asdict(m) for m in staged.matches],
+        "family": family(plan.suite.family, staged.matches, monoliths),
+    }
+
+
 def _moment() -> dict[str, Any]:
     return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "load": [round(x, 2) for x in os.getloadavg()]}
 
 
-def _closing(folder: Path, summary: Summary, pool: Pool, seconds: float) -> str:
+def _closing(folder: Path, analysis: Analysis, pool: Pool, seconds: float) -> str:
+    summary = analysis.summary
     tokens = sum(round(row.completion_tokens * row.samples) for row in summary.overall)
     return (
         f"{summary.finished} samples, {tokens} completion tokens. "
@@ -185,8 +215,9 @@ def _closing(folder: Path, summary: Summary, pool: Pool, seconds: float) -> str:
 
 def describe(plan: Plan) -> str:
     """What a plan holds, in one line."""
-    questions = sum(len(items) for _, items in plan.tasks) * plan.suite.draws
-    return f"{questions} questions x {len(plan.systems)} systems, at most {plan.most_calls()} calls"
+    questions = len(plan.items) * plan.suite.draws
+    calls = f"at most {plan.most_calls()} calls, and those of the baselines at matched budgets"
+    return f"{questions} questions x {len(plan.systems)} systems, {calls}"
 
 
 def _command(name: str, options: RunOptions) -> str:
@@ -199,6 +230,7 @@ def _command(name: str, options: RunOptions) -> str:
     ):
         words += [flag, str(value)] if value is not None else []
     words += ["--scripted"] if options.scripted else []
+    words += ["--unsafe-code"] if options.unsafe_code else []
     words += [] if options.cache else ["--no-cache"]
     return shlex.join(words)
 

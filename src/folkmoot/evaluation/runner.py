@@ -13,8 +13,9 @@ from typing import Any
 from folkmoot.discussion import Decision, Turn
 from folkmoot.engines.cache import Meter
 from folkmoot.engines.contract import Missing
-from folkmoot.evaluation.plan import Sample
 from folkmoot.evaluation.result import Outcome, Result
+from folkmoot.evaluation.samples import Sample
+from folkmoot.evaluation.scoring import Grade, graded
 from folkmoot.evaluation.store import RunStore
 from folkmoot.nodes import describe
 from folkmoot.progress import Progress, silent
@@ -30,6 +31,7 @@ async def run_samples(
     meter: Meter | None = None,
     before: int = 0,
     total: int | None = None,
+    unsafe_code: bool = False,
 ) -> int:
     """Run samples and store each when it is finished. Cancelling keeps what is finished.
 
@@ -42,6 +44,7 @@ async def run_samples(
         meter: Counts fresh tokens, for the speed shown.
         before: Samples done in earlier calls of this run, for the progress shown.
         total: Samples of all calls, if known.
+        unsafe_code: Score programs even where this machine cannot isolate them.
 
     Returns:
         How many samples were run.
@@ -54,7 +57,7 @@ async def run_samples(
 
     async def work() -> None:
         for sample in queue:  # shared: each worker takes the next one
-            result = await run_one(sample, panels[sample.system])
+            result = await run_one(sample, panels[sample.system], unsafe_code=unsafe_code)
             tally.watch(store.add(result))
             streaks.see(result.turns)
             if tally.run == in_flight:
@@ -152,7 +155,7 @@ class Streaks:
                 )
 
 
-async def run_one(sample: Sample, panel: Any) -> Result:
+async def run_one(sample: Sample, panel: Any, *, unsafe_code: bool = False) -> Result:
     """Run one sample to its result; whatever goes wrong in the graph becomes an outcome."""
     turns: tuple[Turn, ...] = ()
     decision: Decision | None = None
@@ -169,22 +172,28 @@ async def run_one(sample: Sample, panel: Any) -> Result:
     if outcome in ("error", "limit") and error is None:
         error = next((t.error for t in turns if t.error), None)
     item = sample.item
-    score = item.answer_type.score(said, item.gold, sample.task.metric) if said is not None else 0.0
+    try:
+        grade = await graded(item, said, turns, unsafe_code=unsafe_code)
+    except RuntimeError as e:  # the sandbox did not start: that says nothing about the program
+        outcome, error, grade = "error", describe(e), Grade(0.0, (None,) * len(turns))
     return Result(
         key=sample.key,
         system=sample.system,
-        task=sample.task.name,
+        task=item.task,
         item=item.id,
         draw=sample.draw,
         question=item.question,
         gold=item.gold,
         outcome=outcome,
         answer=said,
-        score=score,
+        score=grade.score,
         turns=turns,
         decision=decision,
         seconds=critical_path(turns),
         error=error,
+        marks=grade.marks,
+        why=grade.why,
+        dev=sample.dev,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import fields
@@ -20,11 +20,13 @@ from typing import Any
 from folkmoot.discussion import Decision, Turn
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Message, Missing
+from folkmoot.evaluation.item import Item
+from folkmoot.evaluation.judgement import Judgement
 from folkmoot.evaluation.result import Figures, Result
 from folkmoot.evaluation.writer import Writer
 
 _FIGURES = tuple(f.name for f in fields(Figures))
-_ANSWERED = _FIGURES.index("answered")
+_FLAGS = tuple(_FIGURES.index(name) for name in ("answered", "dev"))
 _COLUMNS = ("key", *_FIGURES, "body")
 _INSERT = f"INSERT OR REPLACE INTO results VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - constants
 _FINISHED = "outcome != 'error' AND failures = 0"
@@ -59,6 +61,7 @@ class RunStore:
             self._db, self._out = _connected(file), _connected(file)  # the second one is the writer's
             self._db.execute(f"CREATE TABLE IF NOT EXISTS results ({', '.join(_COLUMNS)}, PRIMARY KEY (key))")
             self._db.execute("CREATE TABLE IF NOT EXISTS planned (key PRIMARY KEY)")
+            self._db.execute("CREATE TABLE IF NOT EXISTS items (task, item, dev, body, PRIMARY KEY (task, item, dev))")
             if [row[1] for row in self._db.execute("PRAGMA table_info(results)")] != list(_COLUMNS):
                 raise BadInput(f"{file}: written by another version of folkmoot; give another --out")
         except BadInput:
@@ -91,6 +94,14 @@ class RunStore:
             self._db.execute("COMMIT")
         return int(self._db.execute("SELECT count(*) FROM planned").fetchone()[0])
 
+    def ask(self, items: Iterable[Item], *, dev: bool = False) -> None:
+        """Keep questions with what counts as right: a run can be scored and read again without its data files."""
+        with _storing(self._db, f"{self.folder}: the questions"):
+            self._db.execute("BEGIN")
+            rows = ((i.task, i.id, dev, json.dumps(i.plain(), separators=(",", ":"))) for i in items)
+            self._db.executemany("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?)", rows)
+            self._db.execute("COMMIT")
+
     def add(self, result: Result) -> Future[None]:
         """Store a finished sample; an earlier one with the same key is replaced (it had failed).
 
@@ -114,30 +125,38 @@ class RunStore:
         """How many of the planned samples are there, failed ones included."""
         return int(self._db.execute("SELECT count(*) FROM results JOIN planned USING (key)").fetchone()[0])
 
-    def figures(self) -> list[Figures]:
-        """The planned samples that are there, without their words, in the order of the plan."""
+    def figures(self, *, dev: bool = False) -> list[Figures]:
+        """The planned samples that are there, without their words, in the order of the plan; those on dev if asked."""
         columns = ", ".join(_FIGURES)
-        rows = self._db.execute(f"SELECT {columns} FROM planned JOIN results USING (key) ORDER BY planned.rowid")  # noqa: S608 - constants
+        rows = self._db.execute(
+            f"SELECT {columns} FROM planned JOIN results USING (key) WHERE dev = ? ORDER BY planned.rowid",  # noqa: S608 - constants
+            (dev,),
+        )
         known: dict[str, str] = {}  # names repeat: one string for all of a kind
         return [_figures([known.setdefault(v, v) if type(v) is str else v for v in row]) for row in rows]
 
-    def results(self, *, item: str | None = None) -> Iterator[Result]:
+    def results(self, *, item: str | None = None, dev: bool = False) -> Iterator[Result]:
         """The planned samples that are there, one after the other, in the order of the plan; of one question if named."""
-        only = "" if item is None else "WHERE item = ?"
-        query = f"SELECT body FROM planned JOIN results USING (key) {only} ORDER BY planned.rowid"  # noqa: S608 - constants
-        for (body,) in self._db.execute(query, () if item is None else (item,)):
-            yield _result(json.loads(body))
+        items = self.items(dev=dev)
+        only = "" if item is None else "AND item = ?"
+        query = f"SELECT body FROM planned JOIN results USING (key) WHERE dev = ? {only} ORDER BY planned.rowid"  # noqa: S608 - constants
+        for (body,) in self._db.execute(query, (dev, *(() if item is None else (item,)))):
+            yield _result(json.loads(body), items)
 
-    def items(self) -> list[str]:
-        """Ids of the questions with a finished sample."""
-        return [i for (i,) in self._db.execute("SELECT DISTINCT item FROM results JOIN planned USING (key)")]
+    def items(self, *, dev: bool = False) -> dict[tuple[str, str], Item]:
+        """The questions with a planned and finished sample, by task and id, in the order of the plan."""
+        wanted = "SELECT DISTINCT task, item FROM planned JOIN results USING (key) WHERE dev = ? ORDER BY planned.rowid"
+        bodies = {
+            (t, i): body for t, i, body in self._db.execute("SELECT task, item, body FROM items WHERE dev = ?", (dev,))
+        }
+        return {key: Item.of(json.loads(bodies[key])) for key in self._db.execute(wanted, (dev,)) if key in bodies}
 
     def first_failure(self) -> tuple[int, Result] | None:
         """How many samples failed or had calls that failed, and the first of them; None if there are none."""
         failed = f"FROM planned JOIN results USING (key) WHERE NOT ({_FINISHED})"
         count = self._db.execute(f"SELECT count(*) {failed}").fetchone()[0]
         row = self._db.execute(f"SELECT body {failed} ORDER BY planned.rowid LIMIT 1").fetchone()
-        return (int(count), _result(json.loads(row[0]))) if row else None
+        return (int(count), _result(json.loads(row[0]), {})) if row else None
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a file of the run atomically; returns its path."""
@@ -206,7 +225,8 @@ def _readable(uri: str) -> sqlite3.Connection:
 
 
 def _figures(row: list[Any]) -> Figures:
-    row[_ANSWERED] = bool(row[_ANSWERED])
+    for at in _FLAGS:
+        row[at] = bool(row[at])
     return Figures(*row)
 
 
@@ -220,28 +240,34 @@ def _row(result: Result) -> tuple[Any, ...]:
 
 
 def _body(r: Result) -> dict[str, Any]:
-    """A result as plain data, made by hand: `dataclasses.asdict` takes ten times as long."""
+    """A result as plain data, made by hand: `dataclasses.asdict` takes ten times as long. The question is in `items`."""
     body = {name: getattr(r, name) for name in _RESULT}
     body["turns"] = [
         {name: getattr(t, name) for name in _TURN} | {"prompt": [[m.role, m.content] for m in t.prompt]}
         for t in r.turns
     ]
     body["decision"] = r.decision and {name: getattr(r.decision, name) for name in _DECISION}
+    body["judgements"] = [{name: getattr(j, name) for name in _JUDGEMENT} for j in r.judgements]
     return body
 
 
-_RESULT = tuple(f.name for f in fields(Result))
+_RESULT = tuple(f.name for f in fields(Result) if f.name not in ("question", "gold"))
 _TURN = tuple(f.name for f in fields(Turn))
 _DECISION = tuple(f.name for f in fields(Decision))
+_JUDGEMENT = tuple(f.name for f in fields(Judgement))
 
 
-def _result(body: dict[str, Any]) -> Result:
+def _result(body: dict[str, Any], items: Mapping[tuple[str, str], Item]) -> Result:
+    asked = items.get((body["task"], body["item"]))
     return Result(
         **body
         | {
-            "gold": tuple(body["gold"]),
+            "question": asked.question if asked else "",
+            "gold": asked.gold if asked else (),
             "turns": tuple(_turn(t) for t in body["turns"]),
             "decision": _decision(body["decision"]),
+            "marks": tuple(body["marks"]),
+            "judgements": tuple(Judgement(**j) for j in body["judgements"]),
         }
     )
 

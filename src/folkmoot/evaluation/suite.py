@@ -1,14 +1,15 @@
 """A suite: tasks, a team, and the systems to compare, in one YAML file.
 
-Baselines are added to every suite: each member alone, the plain vote and self-consistency of every member at as many
-calls as the discussion they are matched with, and the monoliths. All systems get the same prompts and the same limits.
+Baselines are added to every suite: each member alone, the plain vote over first drafts, self-consistency and self-refine of
+the member that was best on dev, at the budget of each graph; a random member and the oracle are computed from the members.
+All systems get the same prompts and the same limits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -16,7 +17,8 @@ from folkmoot.documents import BadInput, Document, did_you_mean, line_of, load, 
 from folkmoot.manifest import Manifest, SamplingDocument, beside
 
 SHIPPED = Path(__file__).parent.parent / "eval" / "suites"
-Baseline = Literal["alone", "vote", "self_consistency"]
+Baseline = Literal["vote", "self_consistency", "self_refine"]
+Against = Literal["monolith", "best", "vote", "self_consistency", "self_refine"]
 
 
 class TaskUse(Document):
@@ -52,8 +54,26 @@ class SystemDocument(Document):
         return data
 
 
+class Dev(Document):
+    """How the best member is chosen: on so many questions of the dev split of every task; 0 for not at all."""
+
+    limit: int = Field(default=32, ge=0)
+
+
 class Suite(Document):
-    """What a suite file says. See ``eval/suites/quickstart.yaml`` for a commented example."""
+    """What a suite file says. See ``eval/suites/quickstart.yaml`` for a commented example.
+
+    Attributes:
+        name, about, seed, limit, in_flight, engine, sampling, prompts, tasks, team, monoliths, guests, systems: As in the example.
+        draws: How often every question is asked, each time with other seeds.
+        dev: See `Dev`.
+        baselines: Which of the baselines at matched budgets are run.
+        family: What every graph is compared with; these comparisons together are the family that Holm's correction is for.
+        margin: Difference, 0 to 1, up to which two systems count as equivalent.
+        judges: Participants that judge replies to open questions.
+        missing: What happens to a task whose data are not here: ``error`` or ``skip``.
+        currency: Of the prices of participants.
+    """
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     about: str = ""
@@ -69,13 +89,23 @@ class Suite(Document):
     monoliths: tuple[Manifest, ...] = ()
     guests: tuple[Manifest, ...] = ()
     systems: tuple[SystemDocument, ...] = ()
-    baselines: tuple[Baseline, ...] = ("alone", "vote", "self_consistency")
-    match: str | None = None
+    baselines: tuple[Baseline, ...] = get_args(Baseline)
+    family: tuple[Against, ...] = get_args(Against)
+    dev: Dev = Dev()
+    margin: float = Field(default=0.05, gt=0, lt=1)
+    judges: tuple[str, ...] = ()
+    missing: Literal["error", "skip"] = "error"
+    currency: str = "USD"
 
     @field_validator("tasks", mode="before")
     @classmethod
     def _bare_names(cls, v: Any) -> Any:
         return [{"name": t} if isinstance(t, str) else t for t in v] if isinstance(v, list) else v
+
+    @property
+    def chooses(self) -> bool:
+        """The best member has to be chosen on dev."""
+        return self.dev.limit > 0 and len(self.team) > 1
 
     @property
     def people(self) -> dict[str, Manifest]:
@@ -146,6 +176,11 @@ def _findings(suite: Suite) -> list[tuple[tuple[str | int, ...], str]]:
                 found.append(
                     (("systems", i, "team", j), f"nobody is called {who!r}; {did_you_mean(who, suite.people)}")
                 )
+    found += [
+        (("judges", i), f"nobody is called {who!r}; {did_you_mean(who, suite.people)}")
+        for i, who in enumerate(suite.judges)
+        if who not in suite.people
+    ]
     tasks = [(t.name, t.split) for t in suite.tasks]
     found += [
         (("tasks", i), f"task {t[0]!r} stands here twice; remove one") for i, t in enumerate(tasks) if t in tasks[:i]

@@ -1,42 +1,19 @@
-"""From finished samples to the figures of the comparison, and to what the comparison is allowed to say."""
+"""From finished samples to the figures of every system."""
 
 from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from folkmoot.evaluation.collaboration import bounds
+from folkmoot.evaluation.contrast import Contrast, Key, Scores, contrast
 from folkmoot.evaluation.result import OUTCOMES, Figures, Outcome
-from folkmoot.evaluation.statistics import Difference, Interval, mcnemar, paired_difference, wilson
+from folkmoot.evaluation.statistics import Interval, design_effect, wilson
 
-Verdict = Literal["better", "worse", "no difference shown"]
-Item = tuple[str, str]
-"""Task and id of a question: the unit of all statistics. Draws of one question are averaged first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A system against the reference, on the questions that both have finished.
-
-    Attributes:
-        reference: Name of the system compared with.
-        n: Questions that both have finished.
-        difference: Mean score of this system minus that of the reference, with its paired interval.
-        only_this: Questions on which this system scored higher.
-        only_reference: Questions on which the reference scored higher.
-        p: Exact McNemar p, or None where scores are partial (token F1, several draws) or nothing is in common.
-        verdict: ``better`` or ``worse`` if the interval leaves 0 out, else ``no difference shown``.
-    """
-
-    reference: str
-    n: int
-    difference: Difference
-    only_this: int
-    only_reference: int
-    p: float | None
-    verdict: Verdict
+ORACLE, RANDOM = "oracle", "random member"
+"""Rows that no system stands behind: the best member of every question, and the mean of all members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +22,14 @@ class Row:
 
     Attributes:
         system: Name.
-        kind: ``graph``, ``baseline``, ``member``, ``monolith``, or empty if not told.
+        kind: ``graph``, ``baseline``, ``member``, ``monolith``, ``bound`` (computed from the members), or empty if not told.
         task: Name of the task, or None for all tasks together.
         n: Questions with at least one finished sample.
         of: Questions planned.
         samples: Finished samples: questions times draws.
         absent: Samples in which a call failed, so that a member was absent, though there may be an answer.
         accuracy: Mean score, 0 to 1; whatever was not scored counts as 0.
-        interval: Wilson interval of the accuracy over the questions.
+        interval: Wilson interval of the accuracy over the questions, wider where they come in clusters.
         parse_rate: Share of samples with an answer.
         outcomes: How many samples ended in which way; all six are there.
         calls: Mean calls per sample.
@@ -62,7 +39,7 @@ class Row:
         truncated: Share of all calls that were cut at the token limit.
         cached: Share of all calls that came from the completion cache.
         prefix_hits: Share of all prompt tokens that the engines' prefix caches held; 0 where engines do not tell.
-        against: Comparison with the reference; None for the reference itself or if there is none.
+        against: The contrast with the reference; None for the reference itself or if there is none.
     """
 
     system: str
@@ -83,16 +60,7 @@ class Row:
     truncated: float
     cached: float
     prefix_hits: float
-    against: Comparison | None
-
-
-@dataclass(frozen=True, slots=True)
-class Ceiling:
-    """Share of questions that at least one member, asked alone, got right: no choice among their answers beats it."""
-
-    n: int
-    accuracy: float
-    interval: Interval
+    against: Contrast | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +71,6 @@ class Summary:
         overall: A row per system, in the order given.
         by_task: For every task, a row per system.
         reference: The system that the others are compared with, or None.
-        ceiling: See `Ceiling`; None with fewer than two members.
         draws: Samples per question.
         finished: Samples there are.
         planned: Samples there should be.
@@ -112,7 +79,6 @@ class Summary:
     overall: tuple[Row, ...]
     by_task: Mapping[str, tuple[Row, ...]]
     reference: str | None
-    ceiling: Ceiling | None
     draws: int
     finished: int
     planned: int
@@ -131,6 +97,8 @@ def summarise(
     kinds: Mapping[str, str] | None = None,
     planned: Mapping[str, int] | None = None,
     draws: int | None = None,
+    clusters: Mapping[Key, str] | None = None,
+    margin: float | None = None,
     seed: int = 0,
 ) -> Summary:
     """Count, average and compare.
@@ -142,12 +110,14 @@ def summarise(
         kinds: What each system is: ``graph``, ``baseline``, ``member`` or ``monolith``.
         planned: Questions per task, in the order to show the tasks. Without it: those that any system has finished.
         draws: Samples per question; without it the most that any question has.
+        clusters: Items that stand or fall together.
+        margin: Difference, 0 to 1, up to which two systems count as equivalent.
         seed: For the bootstrap.
 
     Raises:
         ValueError: A sample is there twice, or the reference is not among the systems.
     """
-    kinds = kinds or {}
+    kinds, clusters = kinds or {}, clusters or {}
     if reference is None:
         reference = next((s for s in systems if kinds.get(s) == "monolith"), None)
     elif reference not in systems:
@@ -160,29 +130,57 @@ def summarise(
     if draws is None:
         draws = max((len(rs) for items in done.values() for rs in items.values()), default=1)
 
+    scores = {s: scores_of(items) for s, items in done.items()}
+    told = [s for s in systems if kinds.get(s) == "member"]
+
+    def against(name: str, mine: Scores, task: str | None) -> Contrast | None:
+        if reference is None or name == reference:
+            return None
+        pair = [{i: x for i, x in s.items() if task in (None, i[0])} for s in (mine, scores[reference])]
+        if not (pair[0] and pair[1]):
+            return None
+        return contrast(name, reference, *pair, clusters=clusters, task=task, margin=margin, seed=seed)
+
     def rows(task: str | None) -> tuple[Row, ...]:
         of = sum(planned.values()) if task is None else planned.get(task, 0)
         chosen = {s: {i: rs for i, rs in done[s].items() if task in (None, i[0])} for s in systems}
-        base = chosen[reference] if reference else None
-        return tuple(
-            _row(s, kinds.get(s, ""), task, chosen[s], of, _compare(chosen[s], base, reference, ascii((seed, task, s))))
-            for s in systems
-        )
+        found = [_row(s, kinds.get(s, ""), task, chosen[s], of, against(s, scores[s], task), clusters) for s in systems]
+        if len(told) > 1:
+            members = [row for row in found if row.kind == "member"]
+            for name, bound in bounds({m: scores[m] for m in told}).items():
+                part = {i: x for i, x in bound.items() if task in (None, i[0])}
+                found.append(_bound(name, members, task, part, against(name, bound, task), clusters))
+        return tuple(found)
 
     overall = rows(None)
     return Summary(
         overall=overall,
         by_task={task: rows(task) for task in planned},
         reference=reference,
-        ceiling=_ceiling([done[s] for s in systems if kinds.get(s) == "member"]),
         draws=draws,
         finished=sum(r.samples for r in overall),
         planned=sum(planned.values()) * draws * len(systems),
     )
 
 
-def _by_system(results: Sequence[Figures], systems: Sequence[str]) -> dict[str, dict[Item, list[Figures]]]:
-    done: dict[str, dict[Item, list[Figures]]] = {s: {} for s in systems}
+def scores_by_system(results: Iterable[Figures]) -> dict[str, Scores]:
+    """Scores of every system by item, a draw each."""
+    done: dict[str, dict[Key, list[Figures]]] = {}
+    for r in results:
+        done.setdefault(r.system, {}).setdefault((r.task, r.item), []).append(r)
+    return {system: scores_of(items) for system, items in done.items()}
+
+
+def scores_of(done: Mapping[Key, Sequence[Figures]]) -> Scores:
+    """Scores by item, a draw each; what was not scored is 0."""
+    return {
+        item: tuple(r.score if r.outcome == "scored" else 0.0 for r in sorted(draws, key=lambda r: r.draw))
+        for item, draws in done.items()
+    }
+
+
+def _by_system(results: Sequence[Figures], systems: Sequence[str]) -> dict[str, dict[Key, list[Figures]]]:
+    done: dict[str, dict[Key, list[Figures]]] = {s: {} for s in systems}
     if len(done) < len(systems):
         raise ValueError(f"a system is named twice: {', '.join(systems)}")
     for r in results:
@@ -203,7 +201,13 @@ def _score(draws: Sequence[Figures]) -> float:
 
 
 def _row(
-    system: str, kind: str, task: str | None, done: Mapping[Item, list[Figures]], of: int, against: Comparison | None
+    system: str,
+    kind: str,
+    task: str | None,
+    done: Mapping[Key, list[Figures]],
+    of: int,
+    against: Contrast | None,
+    clusters: Mapping[Key, str],
 ) -> Row:
     samples = [r for draws in done.values() for r in draws]
     right = sum(_score(draws) for draws in done.values())
@@ -218,7 +222,7 @@ def _row(
         samples=len(samples),
         absent=sum(r.failures > 0 for r in samples),
         accuracy=right / n if n else 0.0,
-        interval=wilson(right, n),
+        interval=_share({i: _score(draws) for i, draws in done.items()}, clusters),
         parse_rate=_mean([r.answered for r in samples]),
         outcomes={o: count[o] for o in OUTCOMES},
         calls=_mean([r.calls for r in samples]),
@@ -232,42 +236,45 @@ def _row(
     )
 
 
-def _compare(
-    done: Mapping[Item, list[Figures]],
-    base: Mapping[Item, list[Figures]] | None,
-    reference: str | None,
-    seed: str,
-) -> Comparison | None:
-    if base is None or reference is None or done is base:
-        return None
-    # Sorted, so that the order in which samples were finished does not move the bootstrap
-    common = sorted(done.keys() & base.keys())
-    a, b = [_score(done[i]) for i in common], [_score(base[i]) for i in common]
-    difference = paired_difference(a, b, seed=seed)
-    whole = bool(common) and all(s in (0, 1) for s in (*a, *b))
-    verdict: Verdict = "better" if difference.low > 0 else "worse" if difference.high < 0 else "no difference shown"
-    return Comparison(
-        reference=reference,
-        n=len(common),
-        difference=difference,
-        only_this=sum(x > y for x, y in zip(a, b, strict=True)),
-        only_reference=sum(x < y for x, y in zip(a, b, strict=True)),
-        p=mcnemar([s == 1 for s in a], [s == 1 for s in b]) if whole else None,
-        verdict=verdict,
+def _bound(
+    name: str,
+    members: Sequence[Row],
+    task: str | None,
+    scores: Scores,
+    against: Contrast | None,
+    clusters: Mapping[Key, str],
+) -> Row:
+    """The oracle costs what all members cost together, a random member what they cost in the mean."""
+    right, n = sum(statistics.fmean(draws) for draws in scores.values()), len(scores)
+    share = 1.0 if name == ORACLE else 1 / len(members)
+    return replace(
+        members[0],
+        system=name,
+        kind="bound",
+        n=n,
+        of=max(r.of for r in members),
+        samples=0,
+        absent=0,
+        accuracy=right / n if n else 0.0,
+        interval=_share({i: statistics.fmean(draws) for i, draws in scores.items()}, clusters),
+        parse_rate=_mean([r.parse_rate for r in members]),
+        outcomes=dict.fromkeys(OUTCOMES, 0),
+        calls=share * sum(r.calls for r in members),
+        prompt_tokens=share * sum(r.prompt_tokens for r in members),
+        completion_tokens=share * sum(r.completion_tokens for r in members),
+        seconds=max(r.seconds for r in members) if name == ORACLE else _mean([r.seconds for r in members]),
+        truncated=_mean([r.truncated for r in members]),
+        cached=_mean([r.cached for r in members]),
+        prefix_hits=_mean([r.prefix_hits for r in members]),
+        against=against,
     )
 
 
-def _ceiling(members: Sequence[Mapping[Item, list[Figures]]]) -> Ceiling | None:
-    common = set(members[0]).intersection(*members[1:]) if len(members) > 1 else set()
-    if not common:
-        return None
-    right = 0.0
-    for item in common:
-        by_draw: dict[int, float] = {}
-        for r in (r for m in members for r in m[item]):
-            by_draw[r.draw] = max(by_draw.get(r.draw, 0.0), r.score if r.outcome == "scored" else 0.0)
-        right += statistics.fmean(by_draw.values())
-    return Ceiling(len(common), right / len(common), wilson(right, len(common)))
+def _share(scores: Mapping[Key, float], clusters: Mapping[Key, str]) -> Interval:
+    """Wilson interval of the mean score; items that resemble each other count as fewer."""
+    names = [f"{task}\n{clusters[task, item]}" if (task, item) in clusters else "" for task, item in scores]
+    effect = design_effect(list(scores.values()), names) if any(names) else 1.0
+    return wilson(sum(scores.values()) / effect, len(scores) / effect)
 
 
 def _mean(values: Sequence[float]) -> float:

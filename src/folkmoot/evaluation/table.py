@@ -6,7 +6,7 @@ import dataclasses
 import io
 import itertools
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -14,18 +14,20 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from folkmoot.evaluation.summary import Comparison, Row, Summary
+from folkmoot.evaluation import collaboration_table
+from folkmoot.evaluation.analysis import Analysis
+from folkmoot.evaluation.contrast import Contrast
+from folkmoot.evaluation.summary import Row, Summary
+from folkmoot.evaluation.verdicts import sentence
 from folkmoot.evaluation.words import (
     KINDS,
     LEGEND,
     accuracy,
     amount,
     chance,
-    compared,
     finished,
     notes,
     points,
-    sentences,
     share,
     shortfall,
 )
@@ -38,58 +40,55 @@ ROOMY = 96
 def render_table(summary: Summary, width: int = 100) -> Table:
     """The main table, set for so many columns; from 80 on no figure is cut or wrapped."""
     roomy = width >= ROOMY
-    gap, against = 1 + roomy, summary.reference is not None
+    gap = 1 + roomy
     widths = [max((len(c.plain) for c in column), default=1) for column in zip(*_figures(summary, roomy), strict=True)]
     heads = ["n", "accuracy [95 %]", "parsed", "calls", "prompt\ntokens", "compl.\ntokens", "seconds" if roomy else "s"]
     for i, head in enumerate(heads):
         widths[i] = max(widths[i], *map(len, head.split("\n")))
-    left = width - sum(widths) - gap * len(widths)
-    longest = max((len(_clean(r.system)) + 1 for r in summary.overall), default=8)
-    verdict = 19 if left >= longest + gap + 19 else 13
-    room = max(8, left - (gap + verdict if against else 0))
+    room = max(8, width - sum(widths) - gap * len(widths))
     table = _table(gap)
     table.add_column("system", no_wrap=True)
     for head, w in zip(heads, widths, strict=True):
         table.add_column(head, justify="right", no_wrap=True, width=w)
-    if against:
-        table.add_column(_fit(f"against {summary.reference}", verdict), width=verdict)
     kind = ""
     for row, figures in zip(summary.overall, _figures(summary, roomy), strict=True):
         if row.kind != kind:
             table.add_row(Text(_fit(KINDS.get(row.kind, row.kind), room).plain, style="italic"))
             kind = row.kind
         name = textwrap.indent(_fit(row.system, room - 1).plain, " " if row.kind else "")
-        cells = [Text(name, style="bold" if row.kind == "graph" else ""), *figures]
-        table.add_row(*cells, *([_verdict(row.against)] if against else []))
+        table.add_row(Text(name, style="bold" if row.kind == "graph" else ""), *figures)
     return table
 
 
-def render(summary: Summary, width: int = 100) -> Group:
-    """The table, the differences, the tasks and the notes, for a `rich.console.Console` of that width."""
+def render(analysis: Analysis, width: int = 100) -> Group:
+    """The table, the comparisons, the tasks and the notes, for a `rich.console.Console` of that width."""
     parts: list[RenderableType] = []
+    summary = analysis.summary
     if short := shortfall(summary):
         parts += [Text(short, style="bold"), ""]
     parts += [render_table(summary, width), ""]
-    if compared(summary):
-        parts += [_differences(summary, width), ""]
+    if analysis.contrasts:
+        parts += [_contrasts(analysis.contrasts, width), ""]
+    if analysis.collaboration:
+        parts += [_collaboration(analysis, width), ""]
     if len(summary.by_task) > 1:
         for table in _task_tables(summary, width):
             parts += [table, ""]
-    parts += [Text(line, style="dim") for line in (LEGEND, *notes(summary))]
+    parts += [Text(line, style="dim") for line in _notes(analysis)]
     return Group(*parts)
 
 
-def render_text(summary: Summary, width: int = 100) -> str:
+def render_text(analysis: Analysis, width: int = 100) -> str:
     """`render` as plain text, no line longer than `width`."""
     console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
     with console.capture() as captured:
-        console.print(render(summary, width))
+        console.print(render(analysis, width))
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 
-def render_markdown(summary: Summary) -> str:
+def render_markdown(analysis: Analysis) -> str:
     """The same as Markdown, for documents and pull requests."""
-    reference = _clean(summary.reference or "")
+    summary = analysis.summary
     heads = [
         "system",
         "kind",
@@ -105,35 +104,34 @@ def render_markdown(summary: Summary) -> str:
         [_clean(row.system), _clean(row.kind), *(cell.plain for cell in figures)]
         for row, figures in zip(summary.overall, _figures(summary, roomy=True), strict=True)
     ]
-    if reference:
-        heads.append(f"against {reference}")
-        for line, row in zip(body, summary.overall, strict=True):
-            line.append(_verdict(row.against).plain)
     blocks = [f"**{short}**"] if (short := shortfall(summary)) else []
     blocks.append(_markdown(heads, body, right=range(2, 9)))
-    if verdicts := sentences(summary):
-        blocks.append("\n".join(f"- {_escape(_clean(s))}" for s in verdicts))
-    if compared(summary):
-        heads, body = _difference_cells(summary)
-        blocks.append(_markdown([f"against {reference}", *heads], body, right=range(1, 6)))
+    if analysis.contrasts:
+        blocks.append("\n".join(f"- {_escape(_clean(s))}" for s in verdicts(analysis)))
+        blocks.append(_markdown(list(_CONTRAST), [_contrast_cells(c) for c in analysis.contrasts], right=range(2, 7)))
+    if analysis.collaboration:
+        heads = list(collaboration_table.HEADS)
+        blocks.append(_markdown(heads, collaboration_table.lines(analysis.collaboration), right=range(1, len(heads))))
     if len(summary.by_task) > 1:
         names = [_clean(r.system) for r in summary.overall]
         body = [[_clean(t), *(_task_cell(r).rstrip() for r in rows)] for t, rows in summary.by_task.items()]
         blocks.append(_markdown(["accuracy by task, %", *names], body, right=range(1, len(names) + 1)))
-        if compared(summary):
-            blocks.append(_escape(_task_key(summary)))
-    blocks.append("\n".join(f"- {_escape(_clean(line))}" for line in (LEGEND, *notes(summary))))
+    blocks.append("\n".join(f"- {_escape(_clean(line))}" for line in _notes(analysis)))
     return "\n\n".join(blocks) + "\n"
 
 
-def to_json(summary: Summary) -> dict[str, Any]:
-    """The summary as plain data. Figures of a system without a finished sample are null."""
+def verdicts(analysis: Analysis) -> list[str]:
+    """One sentence for every graph against the reference; against everything if there is no such comparison."""
+    told = [c for c in analysis.contrasts if c.reference == analysis.summary.reference]
+    return [sentence(c) for c in told or analysis.contrasts]
+
+
+def to_json(analysis: Analysis) -> dict[str, Any]:
+    """The analysis as plain data. Figures of a system without a finished sample are null."""
+    summary = analysis.summary
 
     def plain(row: Row) -> dict[str, Any]:
-        data = dataclasses.asdict(row)
-        data["interval"] = list(row.interval)
-        if row.against:
-            data["against"]["difference"] = row.against.difference._asdict()
+        data: dict[str, Any] = _plain(row)
         if not row.n:
             data |= dict.fromkeys(("accuracy", "parse_rate", "calls", "prompt_tokens", "completion_tokens", "seconds"))
         return data
@@ -146,10 +144,39 @@ def to_json(summary: Summary) -> dict[str, Any]:
         "draws": summary.draws,
         "systems": [plain(r) for r in summary.overall],
         "tasks": {task: [plain(r) for r in rows] for task, rows in summary.by_task.items()},
-        "ceiling": summary.ceiling
-        and {"n": summary.ceiling.n, "accuracy": summary.ceiling.accuracy, "interval": list(summary.ceiling.interval)},
-        "verdicts": sentences(summary),
+        "contrasts": [_plain(c) for c in analysis.contrasts],
+        "contrasts_by_task": [_plain(c) for c in analysis.by_task],
+        "members": analysis.members and _plain(analysis.members),
+        "collaboration": [_plain(c) for c in analysis.collaboration],
+        "points": [_plain(p) for p in analysis.points],
+        "findings": [_plain(f) for f in analysis.findings],
+        "verdicts": verdicts(analysis) if analysis.contrasts else [],
     }
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses and named tuples as mappings, all the way down."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {k: _plain(v) for k, v in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
+
+
+def _notes(analysis: Analysis) -> list[str]:
+    said = [LEGEND, *([collaboration_table.LEGEND] if analysis.collaboration else []), *notes(analysis.summary)]
+    if analysis.members and analysis.members.best:
+        said.append(f"Best member, chosen on questions of the dev split: {analysis.members.best}.")
+    if left := sum(f.excluded for f in analysis.findings):
+        said.append(f"{left} items were left out by the data checks: see 'findings' in table.json, or the report.")
+    if many := len(analysis.contrasts):
+        said.append(
+            f"Verdicts of graphs: exact McNemar or sign-flip permutation tests, Holm-corrected for the {many} declared "
+            "comparisons. Intervals: 95 %, BCa bootstrap, paired by question, not corrected."
+        )
+    return said
 
 
 def _figures(summary: Summary, roomy: bool) -> Iterator[list[Text]]:
@@ -162,42 +189,71 @@ def _figures(summary: Summary, roomy: bool) -> Iterator[list[Text]]:
         yield [Text(c) for c in cells]
 
 
-def _verdict(c: Comparison | None) -> Text:
+def _verdict(c: Contrast | None) -> Text:
     if c is None or not c.n:
         return Text("-" if c else "")
     return Text(c.verdict, style={"better": "green", "worse": "red"}.get(c.verdict, ""))
 
 
-def _difference_cells(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    pairs = compared(summary)
-    whole = all(c.p is not None for _, c in pairs)
-    heads = ["only it right", "only reference right"] if whole else ["it higher", "reference higher"]
-    body = [
-        [_clean(r.system), points(c), str(c.n), str(c.only_this), str(c.only_reference), chance(c.p)] for r, c in pairs
-    ]
-    return ["points [95 %]", "n", *heads, "McNemar p"], body
+_CONTRAST = {
+    "graph": 0,
+    "against": 0,
+    "points [95 %]": 22,
+    "n": 5,
+    "only it": 7,
+    "only other": 10,
+    "p (Holm)": 8,
+    "verdict": 19,
+}
+"""Columns of the comparisons, and how wide they are; 0 shares what is left."""
 
 
-def _differences(summary: Summary, width: int) -> Table:
-    heads, body = _difference_cells(summary)
-    room = max(8, width - 59)
-    table = _table()
-    table.add_column(_fit(f"against {summary.reference}", room), no_wrap=True)
-    for head, w in zip(heads, (22, 4, 7, 9, 7), strict=True):
+def _contrast_cells(c: Contrast) -> list[str]:
+    figures = [points(c), str(c.n), str(c.only_system), str(c.only_reference), chance(c.adjusted)]
+    return [_clean(c.system), _clean(c.reference), *figures, c.verdict]
+
+
+def _contrasts(contrasts: Sequence[Contrast], width: int) -> Table:
+    roomy = width >= ROOMY
+    gap, left_out = (2, ()) if width >= 120 else (1 + roomy, ("only it", "only other"))
+    columns = {name: w for name, w in _CONTRAST.items() if name not in left_out}
+    if not roomy:
+        columns["verdict"] = 13  # on two lines
+    room = max(8, (width - sum(columns.values()) - gap * (len(columns) - 1)) // 2)
+    table = _table(gap)
+    for name, w in columns.items():
+        words = name in ("graph", "against", "verdict")
+        table.add_column(name, justify="left" if words else "right", width=w or room)
+    last = ""
+    for c in contrasts:
+        cells = dict(zip(_CONTRAST, _contrast_cells(c), strict=True))
+        graph, last = ("" if cells["graph"] == last else cells["graph"]), cells["graph"]
+        shown: dict[str, str | Text] = {
+            **cells,
+            "graph": _fit(graph, room),
+            "against": _fit(cells["against"], room),
+            "verdict": _verdict(c),
+        }
+        table.add_row(*(v if isinstance(v, Text) else Text(v) for k, v in shown.items() if k in columns))
+    return table
+
+
+def _collaboration(analysis: Analysis, width: int) -> Table:
+    table = _table(1 + (width >= ROOMY))
+    body = collaboration_table.lines(analysis.collaboration)
+    rest = [max(len(w) for w in head.split()) for head in collaboration_table.HEADS[1:]]
+    rest = [max(w, *(len(row[i + 1]) for row in body)) for i, w in enumerate(rest)]
+    room = max(8, width - sum(rest) - (1 + (width >= ROOMY)) * len(rest))
+    table.add_column("graph", no_wrap=True)
+    for head, w in zip(collaboration_table.HEADS[1:], rest, strict=True):
         table.add_column(head, justify="right", width=w)
-    for name, *figures in body:
-        table.add_row(_fit(name, room), *map(Text, figures))
+    for name, *cells in body:
+        table.add_row(_fit(name, room), *map(Text, cells))
     return table
 
 
 def _task_cell(row: Row) -> str:
-    word = row.against.verdict if row.against else ""
-    mark = {"better": " >", "worse": " <"}.get(word, "  ")
-    return accuracy(row, 0).replace(" %", "") + mark if row.n else "-  "
-
-
-def _task_key(summary: Summary) -> str:
-    return f"> better, < worse than {_clean(summary.reference or '')} on this task"
+    return accuracy(row, 0).replace(" %", "") if row.n else "-"
 
 
 def _task_tables(summary: Summary, width: int) -> Iterator[Table]:
@@ -211,12 +267,9 @@ def _task_tables(summary: Summary, width: int) -> Iterator[Table]:
         table.add_column("accuracy by task, %", no_wrap=True)
         for task, rows in part:
             n = max((r.n for r in rows), default=0)
-            table.add_column(Text(f"{_fit(task, 15).plain}\nn = {n}  "), justify="right", no_wrap=True)
+            table.add_column(Text(f"{_fit(task, 15).plain}\nn = {n}"), justify="right", no_wrap=True)
         for cells in zip(*(rows for _, rows in part), strict=True):
             table.add_row(_fit(cells[0].system, room), *(Text(_task_cell(r)) for r in cells))
-        if start + at_once >= len(tasks) and compared(summary):
-            table.caption = Text(_task_key(summary))
-            table.caption_justify = "left"
         yield table
 
 

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from folkmoot.evaluation.summary import Comparison, Row, Summary
+from folkmoot.evaluation.contrast import Contrast
+from folkmoot.evaluation.summary import ORACLE, Row, Summary
 
 LEGEND = (
     "Accuracy: mean score, what could not be scored counts as 0, with 95 % Wilson interval. Parsed: share of samples with "
     "an answer. Calls and tokens: mean per question; cached calls count at their original cost. Seconds: median per question "
     "of the critical path, waiting left out."
 )
-KINDS = {"graph": "Graphs", "baseline": "Baselines", "member": "Members alone", "monolith": "Monolith"}
+KINDS = {
+    "graph": "Graphs",
+    "baseline": "Baselines",
+    "member": "Members alone",
+    "monolith": "Monolith",
+    "bound": "Computed",
+}
 """Headings of the groups."""
-
-
-def sentences(summary: Summary) -> list[str]:
-    """The verdict in fixed words: one sentence for every graph (for every other system if no kinds are known)."""
-    rows = [r for r in summary.overall if r.against]
-    graphs = [r for r in rows if r.kind == "graph"]
-    return [sentence(r) for r in graphs or rows]
-
-
-def sentence(row: Row) -> str:
-    """What may be said about one system against the reference."""
-    c = row.against
-    if c is None:
-        return f"{row.system} is compared with nothing."
-    if c.n == 0:
-        return f"{row.system} and {c.reference} have no finished question in common."
-    words = f"no difference from {c.reference} shown" if c.verdict == "no difference shown" else ""
-    words = words or f"{c.verdict} than {c.reference}"
-    d = c.difference
-    bounds = f"{100 * d.mean:+.1f} points [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
-    return f"{row.system}: {words}, {bounds} on the same {c.n} question{'' if c.n == 1 else 's'}."
 
 
 def share(x: float, digits: int = 1) -> str:
@@ -50,7 +36,7 @@ def accuracy(row: Row, digits: int = 1) -> str:
     return f"{share(row.accuracy, digits)} [{100 * row.interval.low:.{digits}f}, {100 * row.interval.high:.{digits}f}]"
 
 
-def points(c: Comparison, digits: int = 1) -> str:
+def points(c: Contrast, digits: int = 1) -> str:
     """The difference in points with its interval: ``+3.0 [-1.0, +7.5]``."""
     d = c.difference
     return f"{100 * d.mean:+.{digits}f} [{100 * d.low:+.{digits}f}, {100 * d.high:+.{digits}f}]" if c.n else "-"
@@ -95,20 +81,9 @@ def notes(summary: Summary) -> list[str]:
             said.append(
                 f"{row.system}: calls failed in {row.absent} of {row.samples} samples, members were absent there."
             )
-    if c := summary.ceiling:
+    if oracle := next((r for r in summary.overall if r.system == ORACLE and r.kind == "bound"), None):
         said.append(
-            f"At least one member alone was right on {share(c.accuracy)} of {c.n} questions: picking among their answers "
-            "cannot score more."
-        )
-    n = len(compared(summary))
-    if n:
-        said.append(
-            "Verdicts come from the 95 % paired bootstrap interval of the difference"
-            + (f"; the {n} comparisons are not corrected for their number." if n > 1 else ".")
+            f"At least one member alone was right on {share(oracle.accuracy)} of {oracle.n} questions (the oracle): picking "
+            "among their answers cannot score more."
         )
     return said
-
-
-def compared(summary: Summary) -> list[tuple[Row, Comparison]]:
-    """The systems that share at least one finished question with the reference."""
-    return [(r, r.against) for r in summary.overall if r.against and r.against.n]

@@ -34,8 +34,8 @@ class Transition:
     Attributes:
         speaker: Name, or None for all speakers together.
         start: The earlier round, from 0; the later one is the next. -1 stands for first to last.
-        kept_right, lost, won, kept_wrong: Answers that were right and stayed so, turned wrong, turned right, stayed wrong.
-            An abstention is not right; a failed call is left out.
+        kept_right, lost, won, kept_wrong: Answers that were right and stayed so, turned wrong, turned right, stayed wrong;
+            of all draws. An abstention is not right; a failed call is left out.
         changed: Answers whose content changed, right or wrong.
     """
 
@@ -51,6 +51,8 @@ class Transition:
 @dataclass(frozen=True, slots=True)
 class Conformity:
     """Speakers who stood against a majority of the others in a round, and went over to it in the next.
+
+    Items are the unit: where several stood so in one item, in several rounds or draws, the item counts once, with their mean.
 
     Attributes:
         to_right: Of those whose majority was right: how many joined it.
@@ -69,10 +71,11 @@ class Emergence:
 
     Attributes:
         rate: The system is right, of the items that every member alone got wrong (arXiv 2606.07812).
-        control: The rate of the control on the same items: a plain vote of the same members over as many fresh samples.
+        control: The rate of the control on the same items: a plain vote of the same members over fresh samples, as many as the
+            system has calls beyond the members' first answers.
         excess: rate - control, paired by item, with its 95 % interval; None without a control.
-        by: Name of the control system; empty without one.
-        any_sample: At least one sample of the control was right: the most that luck with choosing could give; None without.
+        by: Name of the system whose samples these are; empty without one.
+        any_sample: At least one fresh sample was right: the most that luck with choosing could give; None without.
     """
 
     rate: Rate
@@ -116,8 +119,9 @@ class Collaboration:
         collapse: The system is wrong, of the items that some member alone got right; None likewise.
         collapse_majority: The same of the items that most members alone got right.
         headroom: Share of the oracle's lead over the best member that the system won, (system - best) / (oracle - best), with
-            a bootstrap interval over items; None if there is no lead.
-        picked_right: A judge, a finisher or a vote gave a right answer, of the questions with a right answer before it.
+            a bootstrap interval over items; None if there is no lead, or one that rests on three items or so.
+        picked_right: A judge, a finisher or a vote gave a right answer, of the items with a right answer in the last round
+            before it; None where single answers are not scored.
         nodes: Cost by speaker and role, in order of speaking.
     """
 
@@ -159,11 +163,11 @@ class Point:
 
     Attributes:
         system: Name.
-        accuracy, interval: Mean score and its 95 % interval.
+        accuracy, interval: Mean score and its 95 % Wilson interval.
         tokens, tokens_interval: Mean prompt and completion tokens per question, bootstrap interval.
         seconds: Mean service seconds per question.
         money: Mean price per question, or None.
-        on_front: No system is as accurate or more and cheaper in tokens (Pareto).
+        on_front: No system is at least as accurate and at least as cheap in tokens, and better in one of the two (Pareto).
         stays: Share of bootstrap resamples in which it is on the front.
     """
 

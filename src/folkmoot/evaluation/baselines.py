@@ -1,0 +1,147 @@
+"""Baselines at the budget of each graph: what the same calls, or the same tokens, are worth without talking.
+
+They are made when the graphs have run, from what these really took: mean calls, and mean prompt and completion tokens. The
+member that they are made of was chosen on the dev split, so that no test question had a say. First drafts and votes share
+completions with the graphs through the cache: where they coincide they cost nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from folkmoot.evaluation import systems
+from folkmoot.evaluation.plan import Plan
+from folkmoot.evaluation.result import Figures
+from folkmoot.evaluation.systems import System
+from folkmoot.participant import Participant
+
+MOST_SAMPLES = 64
+"""No baseline asks more often for one question, whatever the graph took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The member that did best on dev.
+
+    Attributes:
+        name: The member; of several that are level the first of the team.
+        scores: Mean score of every member.
+        n: Questions of dev that all members finished.
+    """
+
+    name: str
+    scores: Mapping[str, float]
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The baselines that go with one graph.
+
+    Attributes:
+        graph: Its name.
+        calls: Mean calls per question that it took.
+        tokens: Mean prompt and completion tokens per question.
+        systems: Names of baselines by role: ``best``, ``vote`` (of first drafts), ``vote at equal calls``,
+            ``self-consistency at equal calls``, ``self-consistency at equal tokens``, ``self-refine``; and ``control``: the
+            vote whose fresh samples tell emergence from luck, at equal calls or with two samples of each member.
+    """
+
+    graph: str
+    calls: float
+    tokens: float
+    systems: Mapping[str, str]
+
+
+def choose(team: Sequence[str], dev: Iterable[Figures]) -> Best | None:
+    """The best member on dev; None if no question was finished by all."""
+    scores: dict[str, dict[tuple[str, str], float]] = {name: {} for name in team}
+    for f in dev:
+        if f.system in scores:
+            scores[f.system][f.task, f.item] = f.score if f.outcome == "scored" else 0.0
+    common = set.intersection(*(set(s) for s in scores.values()))
+    if not common:
+        return None
+    means = {name: fmean(s[i] for i in common) for name, s in scores.items()}
+    return Best(max(team, key=lambda name: means[name]), means, len(common))
+
+
+def matched(
+    plan: Plan, people: Mapping[str, Participant], best: str | None, figures: Iterable[Figures]
+) -> tuple[list[System], list[Match]]:
+    """The baselines at the budgets of the graphs.
+
+    Args:
+        plan: Its suite says which baselines are wanted.
+        people: Who speaks: without a temperature above 0 a participant has no second sample to give.
+        best: The member chosen on dev, or the only member; without one there are votes only.
+        figures: Finished samples of members and graphs.
+
+    Returns:
+        The systems, each once, and which go with which graph.
+    """
+    spent: dict[str, list[tuple[int, int]]] = {}
+    for f in figures:
+        spent.setdefault(f.system, []).append((f.calls, f.prompt_tokens + f.completion_tokens))
+    taken = {s.name for s in plan.systems}
+    made: dict[str, System] = {}
+    matches = []
+
+    def role(named: dict[str, str], role: str, system: System) -> None:
+        name = system.name if system.name not in taken else f"{system.name} (baseline)"
+        made.setdefault(name, System(name, system.kind, system.protocol, system.team, system.options))
+        named[role] = name
+
+    for graph in (g for g in plan.graphs if spent.get(g.name)):
+        calls, tokens = (fmean(column) for column in zip(*spent[graph.name], strict=True))
+        named = {"best": best} if best else {}
+        if "vote" in plan.suite.baselines and len(graph.team) > 1:
+            of = "vote" if len(graph.team) == len(plan.suite.team) else f"vote of {', '.join(graph.team)}"
+            role(named, "vote", systems.vote(of, graph.team, 1))
+            if all(_draws(people[n]) for n in graph.team):
+                each = _times(calls / len(graph.team))
+                fresh = systems.vote(f"{of} x{max(each, 2) * len(graph.team)}", graph.team, max(each, 2))
+                role(named, "control", fresh)
+                if each > 1:
+                    role(named, "vote at equal calls", fresh)
+        if "self_consistency" in plan.suite.baselines and best and _draws(people[best]):
+            single = fmean(t for _, t in spent[best]) if spent.get(best) else 0.0
+            for k, what in ((calls, "calls"), (tokens / single if single else 0.0, "tokens")):
+                if (times := _times(k)) > 1:
+                    sampled = systems.vote(f"{best} x{times}", (best,), times)
+                    role(named, f"self-consistency at equal {what}", sampled)
+        if "self_refine" in plan.suite.baselines and best:
+            rounds = _times((calls - 1) / 2)
+            role(named, "self-refine", systems.self_refine(f"{best} self-refine x{rounds}", best, rounds))
+        matches.append(Match(graph.name, calls, tokens, named))
+    return list(made.values()), matches
+
+
+def family(plan_family: Sequence[str], matches: Iterable[Match], monoliths: Sequence[str]) -> list[tuple[str, str]]:
+    """The declared comparisons: every graph with every reference of the roles that the suite names, each pair once."""
+    wanted = {
+        "best": ("best",),
+        "vote": ("vote", "vote at equal calls"),
+        "self_consistency": ("self-consistency at equal calls", "self-consistency at equal tokens"),
+        "self_refine": ("self-refine",),
+    }
+    pairs: dict[tuple[str, str], None] = {}
+    for match in matches:
+        if "monolith" in plan_family:
+            pairs |= dict.fromkeys((match.graph, name) for name in monoliths)
+        for group in plan_family:
+            named = (match.systems[r] for r in wanted.get(group, ()) if r in match.systems)
+            pairs |= dict.fromkeys((match.graph, name) for name in named)
+    return list(pairs)
+
+
+def _times(k: float) -> int:
+    """Rounded in favour of the baseline."""
+    return min(max(1, math.floor(k + 0.5)), MOST_SAMPLES)
+
+
+def _draws(p: Participant) -> bool:
+    return p.sampling.temperature > 0

@@ -1,0 +1,49 @@
+"""What collaboration did, in a few lines for a terminal or a document; the page has all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from folkmoot.evaluation.collaboration.figures import Collaboration, Rate
+from folkmoot.evaluation.statistics import Difference
+from folkmoot.visible import visible
+
+HEADS = ("graph", "won", "lost", "emergence", "by luck", "collapse", "headroom", "picked right")
+LEGEND = (
+    "Won, lost: answers that turned right, or wrong, from first to last round. Emergence: right where all members alone "
+    "are wrong; by luck: what a vote over fresh samples of the same members reaches there. Collapse: wrong where "
+    "some member alone is right. Headroom: share of the oracle's lead over the best member that was won. Picked right: of "
+    "the questions with a right last answer."
+)
+
+
+def lines(found: Iterable[Collaboration]) -> list[list[str]]:
+    """The cells of every graph, in the order of `HEADS`."""
+    body = []
+    for c in found:
+        whole = next((t for t in c.transitions if t.speaker is None and t.start == -1), None)
+        e = c.emergence
+        body.append(
+            [
+                " ".join(visible(c.system).split()),
+                str(whole.won) if whole else "-",
+                str(whole.lost) if whole else "-",
+                _rate(e.rate if e else None),
+                _rate(e.control if e else None),
+                _rate(c.collapse),
+                _part(c.headroom),
+                _rate(c.picked_right),
+            ]
+        )
+    return body
+
+
+def _rate(rate: Rate | None) -> str:
+    if rate is None or rate.share is None:
+        return "-"
+    count = f"{rate.count:.0f}" if abs(rate.count - round(rate.count)) < 1e-9 else f"{rate.count:.1f}"
+    return f"{count} of {rate.of}"
+
+
+def _part(d: Difference | None) -> str:
+    return f"{100 * d.mean:.0f} %" if d else "-"
