@@ -223,6 +223,25 @@ def test_list(folkmoot):
     assert "sums" in [t["name"] for t in found["tasks"]]
 
 
+def test_check_lists_what_is_wrong_with_the_data_of_a_task(folkmoot, tmp_path):
+    rows = [
+        {"id": "a", "question": "Is it?", "answer": "yes"},
+        {"id": "b", "question": "is  IT?", "answer": "yes"},
+        {"id": "c", "question": "Was it?", "answer": "maybe"},
+    ]
+    (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    task = tmp_path / "own.yaml"
+    task.write_text("name: own\ndescription: d\nanswer: boolean\ndata: {file: own.jsonl}\n", encoding="utf-8")
+    code, out, _ = folkmoot("eval", "check", str(task), "--json")
+    assert (code, [(f["item"], f["kind"], f["excluded"]) for f in json.loads(out)]) == (
+        0,
+        [("b", "duplicate", True), ("c", "gold", True)],
+    )
+    code, out, _ = folkmoot("eval", "check", str(task))
+    assert "own test b: duplicate: the same question as item a (left out)" in out
+    assert "| own | test | 3 | 2 |" in out
+
+
 def test_the_examples_of_the_documentation_work(folkmoot, tmp_path, monkeypatch):
     text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
     lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]

@@ -100,7 +100,7 @@ def execute(name: str, options: RunOptions, *, as_json: bool = False) -> int:
             people = engines(plan, pool)
             _check_room(people)
             stages = Stages(plan, people, store, pool, line, unsafe_code=options.unsafe_code)
-            facts = _facts(plan, people, name, options, pool.made_up)
+            facts = _facts(plan, people, name, options, pool.made_up) | {"started": _started(folder)}
             store.write_json(MANIFEST, facts | _staged(plan, stages.staged()))
             interrupted = stages.run()
             line.close()
@@ -197,6 +197,15 @@ def _staged(plan: Plan, staged: Staged) -> dict[str, Any]:
         "matches": [asdict(m) for m in staged.matches],
         "family": family(plan.suite.family, staged.matches, monoliths),
     }
+
+
+def _started(folder: Path) -> str:
+    """When the run in a folder was begun; now if there is none."""
+    try:
+        began = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("started")
+    except (OSError, ValueError, AttributeError):
+        began = None
+    return str(began) if began else datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _moment() -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from folkmoot.cli.eval import reading, running, writing
+from folkmoot.cli.eval import data, reading, running, writing
 
 app = typer.Typer(no_args_is_help=True)
 for name, verb in (
@@ -18,5 +18,6 @@ for name, verb in (
     ("show", reading.show),
     ("export", writing.export),
     ("list", reading.list_),
+    ("check", data.check),
 ):
     app.command(name)(verb)
