@@ -150,6 +150,41 @@ def test_a_worker_that_is_killed_is_replaced() -> None:
     assert math.equal("(x+4)^2", "x^2+8x+16", deadline=30)
 
 
+@pytest.mark.parametrize("what", ["subprocess.Popen", "socket.socketpair"])
+def test_a_worker_that_cannot_be_started_is_an_error_and_the_next_call_works(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    math.close()
+    before = os.listdir("/proc/self/fd")
+    with monkeypatch.context() as without:
+        without.setattr(what, no)
+        with pytest.raises(RuntimeError, match="cannot be started here: .*Too many open files") as said:
+            math.equal("(x+8)^2", "x^2+16x+64", deadline=30)
+    assert "\n" not in str(said.value)
+    assert os.listdir("/proc/self/fd") == before
+    assert math.equal("(x+8)^2", "x^2+16x+64", deadline=30)
+
+
+def test_a_machine_out_of_descriptors_makes_no_answers_differ() -> None:
+    math.close()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(first := os.dup(0))
+    before = os.listdir("/proc/self/fd")
+    try:
+        for more in range(8):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (first + more, hard))
+            with contextlib.suppress(RuntimeError):
+                assert math.equal(f"(x+{20 + more})^2", f"x^2+{40 + 2 * more}x+{(20 + more) ** 2}", deadline=30)
+                break
+            assert os.listdir("/proc/self/fd") == before
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert math.equal("(x+9)^2", "x^2+18x+81", deadline=30)
+
+
 def test_threads_and_event_loops_share_the_worker() -> None:
     asked = [(f"(x+{n})^2", f"x^2+{2 * n}x+{n * n + n % 2}") for n in range(40, 60)]
     with ThreadPoolExecutor(8) as pool:

@@ -4,7 +4,9 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +25,10 @@ def rehearsal(tmp_path_factory) -> Path:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["partial"] is False
     return folder
+
+
+def systems(folder: Path) -> int:
+    return len(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["kinds"])
 
 
 @pytest.fixture
@@ -140,6 +146,93 @@ def test_compare(folkmoot, rehearsal):
     assert json.loads(out)["difference"]["mean"] == 0
 
 
+NOTE = "(one comparison, corrected for nothing)"
+
+
+def test_compare_corrects_a_declared_pair_as_the_report_does(folkmoot, rehearsal):
+    family = json.loads((rehearsal / "manifest.json").read_text(encoding="utf-8"))["family"]
+    system, reference = family[0]
+    code, out, _ = folkmoot("eval", "compare", rehearsal, system, reference, "--json")
+    found = json.loads(out)
+    table = json.loads((rehearsal / "table.json").read_text(encoding="utf-8"))
+    (told,) = (c for c in table["contrasts"] if (c["system"], c["reference"]) == (system, reference))
+    assert (code, found["family"], found["planned"]) == (0, len(family), 6)
+    assert {k: found[k] for k in ("p", "adjusted", "verdict", "n")} == {
+        k: told[k] for k in ("p", "adjusted", "verdict", "n")
+    }
+    assert f"Holm-corrected for {len(family)} comparisons" in found["sentence"]
+    assert NOTE not in found["sentence"]
+    back = json.loads(folkmoot("eval", "compare", rehearsal, reference, system, "--json")[1])
+    assert (back["system"], back["adjusted"], back["family"]) == (reference, found["adjusted"], len(family))
+    assert back["difference"]["mean"] == -found["difference"]["mean"]
+
+
+def test_compare_says_where_it_corrects_for_nothing(folkmoot, rehearsal):
+    system, reference = json.loads((rehearsal / "manifest.json").read_text(encoding="utf-8"))["family"][0]
+    for words in (
+        ("debate", "critique_refine"),
+        (system, reference, "--task", "sums"),
+        (system, reference, "--partial"),
+        (system, reference, "--with", rehearsal),
+    ):
+        code, out, _ = folkmoot("eval", "compare", rehearsal, *words)
+        assert (code, out.rstrip()[-len(NOTE) - 1 :]) == (0, f"{NOTE}."), words
+        assert "Holm" not in out
+
+
+def test_compare_with_several_draws(folkmoot, tmp_path):
+    from folkmoot.evaluation.suite import find_suite
+
+    text = find_suite("quickstart").read_text(encoding="utf-8")
+    suite = tmp_path / "twice.yaml"
+    suite.write_text(text.replace("\nseed: 7\n", "\nseed: 7\ndraws: 2\n"), encoding="utf-8")
+    folder = tmp_path / "run"
+    assert folkmoot("eval", "run", suite, "--scripted", "--limit", "1", "--out", folder)[0] == 0
+    code, out, err = folkmoot("eval", "compare", folder, "debate", "qwen", "--json")
+    assert code == 0, err
+    assert (json.loads(out)["n"], json.loads(out)["draws"]) == (3, 2)
+    code, out, err = folkmoot("eval", "compare", folder, "debate", "debate", "--with", folder, "--json")
+    assert code == 0, err
+    with sqlite3.connect(folder / "results.sqlite") as db:  # as if it had been killed before the second draw
+        db.execute("DELETE FROM results WHERE draw = 1")
+    db.close()
+    code, _, err = folkmoot("eval", "compare", folder, "debate", "qwen")
+    assert code == 2
+    assert "only 50.0 % of its planned samples" in err
+
+
+def test_compare_leaves_out_questions_whose_calls_failed(folkmoot, rehearsal, tmp_path):
+    folder = shutil.copytree(rehearsal, tmp_path / "run")
+    with sqlite3.connect(folder / "results.sqlite") as db:
+        db.execute("UPDATE results SET outcome = 'error', score = 0 WHERE system = 'debate' AND item = 'pick-01'")
+    db.close()
+    assert folkmoot("eval", "compare", folder, "debate", "qwen")[0] == 2
+    code, out, _ = folkmoot("eval", "compare", folder, "debate", "qwen", "--partial")
+    assert code == 0
+    assert "on the same 5 questions" in out
+    assert "1 question is left out, calls failed there" in out
+
+
+def test_compare_with_another_run_leaves_out_questions_that_differ(folkmoot, rehearsal, tmp_path):
+    other = shutil.copytree(rehearsal, tmp_path / "other")
+    changed = "UPDATE items SET body = json_set(body, '$.gold', json('[\"no\"]')) WHERE dev = 0"
+    with sqlite3.connect(other / "results.sqlite") as db:
+        db.execute(f"{changed} AND item = 'pick-01'")
+    db.close()
+    words = ("eval", "compare", rehearsal, "debate", "debate", "--with", other)
+    code, out, err = folkmoot(*words)
+    assert code == 0, err
+    assert "on the same 5 questions" in out
+    assert f"{other}: 1 of 6 questions of the same name differ" in err
+    assert folkmoot(*words, "--task", "sums")[2] == ""
+    with sqlite3.connect(other / "results.sqlite") as db:
+        db.execute(changed)
+    db.close()
+    code, out, err = folkmoot(*words)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "none of the 6 questions of the same name is the same there" in err
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -183,7 +276,7 @@ def test_export(folkmoot, rehearsal, tmp_path, form, name):
     assert code == 0, err
     done = json.loads(out)
     assert done["files"] == [str(tmp_path / name)]
-    assert done["rows"] == done["samples"] == 96
+    assert done["rows"] == done["samples"] == systems(rehearsal) * 6
     assert "export" in err  # progress
     code, out, err = folkmoot("eval", "export", rehearsal, "--to", form, "--out", tmp_path / name)
     assert (code, out) == (2, "")
@@ -201,7 +294,7 @@ def test_export_for_inspect(folkmoot, rehearsal, tmp_path):
     code, out, _ = folkmoot("eval", "export", rehearsal, "--to", "inspect", "--out", tmp_path / "logs")
     assert code == 0
     logs = len(list((tmp_path / "logs").glob("*.eval")))
-    assert logs == 16 * 3
+    assert logs == systems(rehearsal) * 3
     assert out.startswith(f"{logs} logs in {tmp_path / 'logs'}")
 
 
@@ -285,8 +378,6 @@ def test_a_run_that_was_stopped_is_read_and_gone_on_with(folkmoot, tmp_path):
     folder = tmp_path / "run"
     words = ["eval", "run", "quickstart", "--scripted", "--limit", "2", "--out", str(folder)]
     assert folkmoot(*words)[0] == 0
-    import sqlite3
-
     with sqlite3.connect(folder / "results.sqlite") as db:  # as if it had been killed before the last samples
         db.execute("DELETE FROM results WHERE system IN ('debate', 'qwen-1.5b')")
     db.close()

@@ -1,12 +1,13 @@
 """One system against one reference: which test, what it may say, in which words."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
 from folkmoot.evaluation.contrast import Contrast, Scores, contrast, holm_family
-from folkmoot.evaluation.statistics import bca, mcnemar
+from folkmoot.evaluation.statistics import bca, holm, mcnemar
 from folkmoot.evaluation.verdicts import compare_json, sentence
 
 
@@ -134,6 +135,30 @@ def test_equivalence_stands_when_the_correction_takes_the_difference_away() -> N
     assert holm_family([c, *[against(1, 1, 9)] * 4])[0].verdict == "equivalent within the margin"
 
 
+def test_equivalence_is_corrected_too() -> None:
+    family = holm_family(
+        [against(5, 5, 200, margin=0.03), against(5, 5, 490, margin=0.03), against(3, 0, 9, margin=0.03)]
+    )
+    raw = [c.equivalent or 0 for c in family]
+    assert raw[1] < 0.017 < raw[0] < 0.05 < raw[2]
+    assert [c.equivalent_adjusted for c in family] == pytest.approx(holm(raw))
+    assert [c.verdict for c in family] == ["no difference shown", "equivalent within the margin", "no difference shown"]
+
+
+def test_a_pair_without_items_in_common_is_part_of_the_family() -> None:
+    c, none = against(5, 5, 490, margin=0.02), contrast("a", "b", {}, {}, margin=0.02)
+    first, last = holm_family([c, none])
+    assert first.equivalent_adjusted == pytest.approx(2 * (c.equivalent or 0))
+    assert (last.adjusted, last.equivalent_adjusted, last.verdict) == (1, 1, "no difference shown")
+
+
+def test_a_family_leaves_unfinished_comparisons_unfinished() -> None:
+    c = replace(against(14, 3, 33), verdict="unfinished", planned=100)
+    family = holm_family([c, against(14, 3, 33)])
+    assert [x.verdict for x in family] == ["unfinished", "better"]
+    assert family[0].adjusted == pytest.approx(2 * c.p)
+
+
 def test_an_empty_family_is_none() -> None:
     assert holm_family([]) == []
 
@@ -196,6 +221,36 @@ def test_the_margin_is_in_the_sentence() -> None:
         against(20, 20, 60, margin=0.02)
     )
     assert "that it is not worse by 5 points or more is shown" in sentence(against(12, 6, 82, margin=0.05))
+
+
+def test_in_a_family_the_words_say_what_is_corrected() -> None:
+    first, second = holm_family([against(5, 5, 490, margin=0.02), against(12, 6, 82, margin=0.05)])
+    assert re.search(r"\(two one-sided tests, p [<=] [\d.]+, Holm-corrected p [<=] [\d.]+\)\.$", sentence(first))
+    assert re.search(
+        r"not worse by 5 points or more is shown \(one-sided p = [\d.]+, not corrected\)\.$", sentence(second)
+    )
+
+
+@pytest.mark.parametrize(("failed", "said"), [(1, "1 question is left out"), (3, "3 questions are left out")])
+def test_questions_whose_calls_failed_are_told(failed: int, said: str) -> None:
+    a, b = run(*[1.0] * 8), run(*[0.0] * 8)
+    assert sentence(contrast("a", "b", a, b, failed=failed)).endswith(f": better; {said}, calls failed there.")
+    assert sentence(contrast("a", "b", a, {}, failed=failed)).endswith(
+        f"nothing can be said; {said}, calls failed there."
+    )
+
+
+def test_of_an_unfinished_comparison_nothing_is_said_yet() -> None:
+    c = replace(against(14, 3, 23, margin=0.05), verdict="unfinished", planned=100)
+    assert sentence(c).endswith("; nothing may be said yet: only 40 of 100 planned questions are finished.")
+    assert sentence(replace(c, planned=None)).endswith("too few of the planned questions are finished.")
+    assert "better" not in sentence(c)
+
+
+def test_a_comparison_by_itself_says_that_nothing_is_corrected() -> None:
+    c = against(14, 3, 33)
+    assert sentence(c, alone=True) == f"{sentence(c)[:-1]} (one comparison, corrected for nothing)."
+    assert compare_json(c, alone=True)["sentence"] == sentence(c, alone=True)
 
 
 def test_rounding_never_carries_a_p_over_the_level() -> None:

@@ -94,11 +94,14 @@ def test_a_verdict_that_cannot_be_read_is_half_a_point_and_no_flip():
     assert (told.asked, told.read, told.flips) == (2, 0.5, 0.0)
 
 
-@pytest.mark.parametrize(
-    ("script", "choices"), [([EngineError("gone")] * 2, None), ([], [EngineError("gone")] * 2), ([], [[1.0, 1.0]] * 2)]
-)
-def test_a_judge_that_fails_or_is_undecided_says_nothing(script, choices):
-    said = verdict(Scripted(script, choices=choices))
+@pytest.mark.parametrize(("script", "choices"), [([EngineError("gone")] * 2, None), ([], [EngineError("gone")] * 2)])
+def test_a_judge_that_fails_has_given_no_verdict(script, choices):
+    with pytest.raises(EngineError, match="gone"):
+        verdict(Scripted(script, choices=choices))
+
+
+def test_a_judge_that_is_undecided_says_nothing():
+    said = verdict(Scripted([], choices=[[1.0, 1.0]] * 2))
     assert (said.first, said.second) == (None, None)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from folkmoot.evaluation.statistics import Unit, mcnemar, sign_flip
-from folkmoot.evaluation.statistics.planning import Design, detectable, discordance, observed, sample_size
+from folkmoot.evaluation.statistics.planning import Design, detectable, observed, sample_size
 
 
 def test_the_formula_of_connor() -> None:
@@ -59,13 +59,6 @@ def test_too_few_items_detect_nothing() -> None:
 
 def test_even_if_all_differ_six_items_are_needed() -> None:
     assert (sample_size(1.0, Design(discordance=1.0)) or 0) >= 6
-
-
-def test_discordance_from_two_accuracies() -> None:
-    assert discordance(0.6, 0.5) == pytest.approx(0.5)
-    assert discordance(0.5, 0.5, 1.0) == pytest.approx(0)
-    with pytest.raises(ValueError, match="cannot have the correlation"):
-        discordance(0.9, 0.1, 0.9)
 
 
 @pytest.mark.parametrize("wrong", [{"discordance": 0}, {"alpha": 1}, {"noise": 2}, {"draws": 0}, {"comparisons": 0}])

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from folkmoot import AnswerType, Participant, Scripted
+from folkmoot.engines.contract import EngineError
 from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.judgement import Judgement
 from folkmoot.evaluation.rescore import scored
@@ -49,10 +50,21 @@ async def test_a_gold_answer_that_was_mended_scores_anew() -> None:
     assert (r.score, r.marks) == (1.0, (1.0,))
 
 
-@pytest.mark.parametrize(("was", "now"), [("unparsed", "scored"), ("error", "error")])
-async def test_failed_samples_stay_failed_and_others_are_classed_anew(was: str, now: str) -> None:
-    r = replace(await result("Answer: 4"), outcome=was, answer=None, score=0.0)
-    assert scored(r, ITEM).outcome == now
+@pytest.mark.parametrize("was", ["unparsed", "error"])
+async def test_a_sample_whose_replies_are_there_is_classed_anew(was: str) -> None:
+    """A program whose sandbox did not start is an error though its replies are there."""
+    r = replace(await result("Answer: 4"), outcome=was, answer=None, score=0.0, error="the sandbox did not start")
+    assert (scored(r, ITEM).outcome, scored(r, ITEM).score, scored(r, ITEM).error) == ("scored", 1.0, None)
+
+
+async def test_a_sample_whose_calls_failed_stays_failed() -> None:
+    r = await result(EngineError("down"))  # type: ignore[arg-type]
+    assert (r.outcome, scored(r, ITEM)) == ("error", r)
+
+
+async def test_a_vote_without_quorum_stays_undecided() -> None:
+    r = replace(await result("Answer: 4", "No idea.", "Hm."), answer=None, outcome="unparsed", score=0.0)
+    assert scored(r, ITEM, quorum=2).answer is None
 
 
 async def test_what_a_judge_said_stands() -> None:

@@ -53,9 +53,20 @@ def test_a_row_holds_the_figures_of_one_system() -> None:
     assert (row.truncated, row.cached) == (0.5, 0.5)
 
 
-def test_what_is_not_scored_counts_as_0_whatever_its_score_says() -> None:
-    (row,) = summarise([sample("debate", 0, 1.0, outcome="error")], ["debate"]).overall
-    assert row.accuracy == 0
+@pytest.mark.parametrize("outcome", ["unparsed", "truncated", "refused", "limit"])
+def test_what_is_not_scored_counts_as_0_whatever_its_score_says(outcome: str) -> None:
+    (row,) = summarise([sample("debate", 0, 1.0, outcome=outcome)], ["debate"]).overall
+    assert (row.n, row.accuracy) == (1, 0)
+
+
+def test_samples_whose_calls_failed_say_nothing_about_the_system() -> None:
+    results = [sample("debate", i) for i in range(8)] + [
+        sample("big", i, outcome="error" if i < 2 else "scored") for i in range(8)
+    ]
+    debate, big = summarise(results, ["debate", "big"], kinds=KINDS).overall
+    assert (big.n, big.of, big.accuracy, big.outcomes["error"]) == (6, 8, 1.0, 2)
+    assert debate.against is not None
+    assert (debate.against.n, debate.against.difference.mean) == (6, 0.0)
 
 
 def test_rows_come_in_the_order_given_and_others_are_left_out() -> None:
@@ -144,6 +155,13 @@ def test_the_oracle_and_a_random_member_are_computed_from_the_members() -> None:
     assert (bounds["oracle"].calls, bounds["random member"].calls) == (2, 1)
     assert s.finished == 12, "they are no samples"
     assert [r.system for r in summarise(results, ["ana", "big"], kinds=KINDS).overall] == ["ana", "big"]
+
+
+def test_only_draws_that_all_members_have_are_put_beside_each_other() -> None:
+    """Ana was right in draw 0 only, and Bo has draw 1 only: in no draw was anybody right."""
+    results = [sample("ana", 0, 1.0), sample("ana", 0, 0.0, draw=1), sample("bo", 0, 0.0, draw=1)]
+    rows = {r.system: r for r in summarise(results, ["ana", "bo"], kinds=KINDS).overall}
+    assert (rows["oracle"].n, rows["oracle"].accuracy) == (1, 0.0)
 
 
 def test_items_of_a_cluster_stand_together() -> None:

@@ -10,10 +10,10 @@ from folkmoot import AnswerType
 from folkmoot.discussion import Turn
 from folkmoot.evaluation.analysis import Analysis
 from folkmoot.evaluation.collaboration import collaboration
-from folkmoot.evaluation.contrast import contrast, holm_family
+from folkmoot.evaluation.compare import declared
 from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.result import Result
-from folkmoot.evaluation.summary import Summary, scores_by_system, summarise
+from folkmoot.evaluation.summary import Summary, summarise
 from folkmoot.evaluation.table import render, render_markdown, render_table, render_text, to_json
 from folkmoot.evaluation.words import accuracy, amount, chance, share
 
@@ -32,7 +32,7 @@ def a_run(tasks: Sequence[str] = ("sums",), n: int = 100, finished: int | None =
     results = [
         Result(
             key=f"{task}{system}{i}", system=system, task=task, item=str(i), draw=0, question="?", gold=("2",),
-            outcome="scored" if i % 50 else "error", answer="2" if i % 50 else None, score=float(i % (k + 2) == 0),
+            outcome="scored" if i % 50 else "truncated", answer="2" if i % 50 else None, score=float(i % (k + 2) == 0),
             turns=(Turn("smol", prompt_tokens=1234, completion_tokens=210),) * (k + 1), decision=None, seconds=1.25,
             marks=(None,) * (k + 1),
         )
@@ -42,9 +42,7 @@ def a_run(tasks: Sequence[str] = ("sums",), n: int = 100, finished: int | None =
     ][:finished]  # fmt: skip
     figures = [r.figures for r in results]
     summary = summarise(figures, list(KINDS), kinds=KINDS, planned=dict.fromkeys(tasks, n))
-    scores = scores_by_system(figures)
-    pairs = [(g, r) for g in ("debate", "critique_refine") for r in list(KINDS)[2:]]
-    contrasts = holm_family(contrast(g, r, scores[g], scores[r]) for g, r in pairs if g in scores and r in scores)
+    contrasts = declared(figures, [(g, r) for g in ("debate", "critique_refine") for r in list(KINDS)[2:]])
     members, did, points = collaboration(
         results,
         items={(r.task, r.item): Item(r.item, "?", AnswerType("number"), ("2",), r.task) for r in results},
@@ -82,7 +80,7 @@ def test_the_wide_table_shows_every_figure() -> None:
     assert " ".join(line.split()) == "coder-half 100 33.0 % [24.6, 42.7] 98 % 2 2,468 420 1.2"
     assert "Monolith" in body
     assert "Members alone" in body
-    assert "coder-half: 2 error of 100 samples, counted as 0." in " ".join(body.split())
+    assert "coder-half: 2 truncated of 100 samples, counted as 0." in " ".join(body.split())
     assert "Best member, chosen on questions of the dev split: coder-half." in " ".join(body.split())
 
 

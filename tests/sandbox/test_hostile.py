@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from folkmoot.sandbox import Limits
+from folkmoot.sandbox import Limits, trial
+from folkmoot.sandbox.check import check
 
 TESTS = """
 # a secret of the tests: the-hidden-expectation
@@ -225,6 +226,19 @@ PROGRAMS = {
         """,
     "unittest": "import unittest\nunittest.TestCase.assertEqual = lambda *a: None\ndef f(x): return -1",
     "raise AssertionError": "def f(x): raise AssertionError",
+    "end without a word": "def f(x): raise type('', (BaseException,), {})",
+    "end before it begins, without a word": "raise type('', (BaseException,), {})",
+    "a frame that ends without a word": """
+        import json, os
+        def f(x):
+            text = json.dumps({"ended": ""}).encode()
+            for fd in range(3, 64):
+                try: os.write(fd, len(text).to_bytes(4, "big") + text)
+                except OSError: pass
+            return -1
+        """,
+    "a huge number": "def f(x): return 1 << 20_000_000",
+    "NotImplemented": "def f(x): return NotImplemented",
     "raise an exception that exits": """
         import os
         class Bad(Exception):
@@ -343,6 +357,93 @@ def test_a_hostile_program_fails_and_harms_nothing(name, judge, machine, strays)
     with pytest.raises(BlockingIOError):
         server.accept()
     assert not strays()
+
+
+# What ends a loop, decides a comparison or says what a value is, asked for by usual ways to write tests.
+ENDINGS = {
+    "StopIteration": "def f(x): raise StopIteration",
+    "a subclass of StopIteration": "class Done(StopIteration): pass\ndef f(x): raise Done(4)",
+    "an exception that is called StopIteration": "def f(x): raise type('StopIteration', (Exception,), {'__module__': 'builtins'})",
+    "StopAsyncIteration": "def f(x): raise StopAsyncIteration",
+    "GeneratorExit": "def f(x): raise GeneratorExit",
+    "KeyboardInterrupt": "def f(x): raise KeyboardInterrupt",
+    "SystemExit": "def f(x): raise SystemExit(0)",
+    "AssertionError": "class Passed(AssertionError): pass\ndef f(x): raise Passed",
+    "IndexError": "def f(x): raise IndexError",
+    "AttributeError": "def f(x): raise AttributeError",
+    "without a word": "def f(x): raise type('', (BaseException,), {})",
+    "NotImplemented": "def f(x): return NotImplemented",
+    "an object that is all": """
+        class All:
+            def yes(self, *_): return True
+            __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __bool__ = yes
+            def __ne__(self, other): return False
+            def __hash__(self): return 4
+            def __iter__(self): return iter(())
+            def __len__(self): return 0
+        def f(x): return All()
+        """,
+    "an iterator that ends in StopIteration": """
+        class Stops:
+            def __iter__(self): return self
+            def __next__(self): raise StopIteration(4)
+        def f(x): return Stops()
+        """,
+    "an iterator that fails": """
+        def f(x):
+            yield from ()
+            raise IndexError
+        """,
+}
+LOOPS_OF_TESTS = {
+    "all of a map": "assert all(map(lambda c: candidate(c[0]) == c[1], CASES))",
+    "all of a generator": "assert all(candidate(x) == y for x, y in CASES)",
+    "not any": "assert not any(map(lambda c: candidate(c[0]) != c[1], CASES))",
+    "a list of differences": "assert not list(filter(lambda c: candidate(c[0]) != c[1], CASES))",
+    "a loop over a map": "for got, (x, y) in zip(map(lambda c: candidate(c[0]), CASES), CASES):\n        assert got == y",
+    "next with a default": "assert next((False for x, y in CASES if candidate(x) != y), True)",
+    "next of a map with a default": "assert next(map(lambda c: candidate(c[0]) == c[1], CASES), True)",
+    "iter with an end": "assert not [1 for _ in iter(lambda: candidate(2) == 4, True)]",
+    "sorted": "assert sorted(CASES, key=lambda c: candidate(c[0]) == c[1]) == CASES and candidate(2) in [4]",
+    "in": "assert candidate(2) in (4, 5) and candidate(3) in {9: 9}",
+    "a class": "assert isinstance(candidate(2), int)",
+    "a class without a type": "from collections.abc import Hashable, Sized\n    assert isinstance(candidate(2), (Hashable, Sized)) and candidate(2) >= 4",
+    "an asynchronous loop": """import asyncio
+    async def go():
+        class Cases:
+            left = [2, 3]
+            def __aiter__(self): return self
+            async def __anext__(self):
+                if not self.left: raise StopAsyncIteration
+                return candidate(self.left.pop())
+        return [got async for got in Cases()]
+    assert all(got in (4, 9) for got in asyncio.run(go())) and candidate(2) == 4""",
+    "assertions that are tried again": """wrong = 0
+    for x, y in CASES:
+        try:
+            assert candidate(x) == y
+        except AssertionError:
+            wrong += 1
+    assert not wrong""",
+    "everything else is swallowed": """for x, y in CASES:
+        try:
+            good = candidate(x) == y
+        except:
+            good = False
+        assert good""",
+    "a reason that is asked for": "assert candidate(2) == 4, candidate(2)",
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS_OF_TESTS)
+def test_no_ending_makes_an_assertion_hold(loop):
+    kind, _ = trial._found()
+    tests = f"CASES = [(2, 4), (3, 9)]\ndef check(candidate):\n    {LOOPS_OF_TESTS[loop]}"
+    assert check(kind, "def f(x): return x * x", tests, "f", limits=LONG).why == ""
+    for name, program in ENDINGS.items():
+        verdict = check(kind, textwrap.dedent(program), tests, "f", limits=LONG)
+        assert not verdict.passed, name
+        assert verdict.why, name
 
 
 TEST_TRICKS = {

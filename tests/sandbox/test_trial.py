@@ -1,6 +1,8 @@
 """Isolation is found by trying, and without it nothing runs."""
 
+import errno
 import os
+import resource
 import sys
 from dataclasses import replace
 
@@ -134,6 +136,63 @@ def test_descriptors_are_given_back():
     for _ in range(3):
         run_check(*RIGHT)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.fixture
+def descriptors():
+    """Allow only so many more descriptors, until allowed again; whatever was opened must be closed by then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def allow(more):
+        if more is None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        else:
+            first = os.dup(0)  # the lowest that is free
+            os.close(first)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (first + more, hard))
+
+    yield allow
+    allow(None)
+
+
+def test_a_machine_out_of_descriptors_is_an_error_and_no_verdict(descriptors):
+    assert run_check(*RIGHT).passed
+    before = sorted(os.listdir("/proc/self/fd"))
+    failed = 0
+    for more in range(24):
+        descriptors(more)
+        try:
+            assert run_check(*RIGHT).passed
+        except NotStarted as e:
+            failed += 1
+            assert "\n" not in str(e)
+        finally:
+            descriptors(None)
+        assert sorted(os.listdir("/proc/self/fd")) == before
+    assert failed > 8
+    assert run_check(*RIGHT).passed
+
+
+def test_a_process_that_cannot_be_made_is_an_error_and_no_verdict(monkeypatch):
+    def no(*_, **__):
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    assert run_check(*RIGHT).passed
+    with monkeypatch.context() as without:
+        without.setattr("subprocess.Popen", no)
+        with pytest.raises(NotStarted, match="Resource temporarily unavailable"):
+            run_check(*RIGHT)
+    assert run_check(*RIGHT).passed
+
+
+def test_a_machine_that_is_full_for_now_is_not_remembered_as_one_without_isolation(descriptors):
+    for more in (0, 2, 8):
+        descriptors(more)
+        with pytest.raises(NotStarted, match="Too many open files"):
+            run_check(*RIGHT)
+        descriptors(None)
+    assert isolation().ok
+    assert run_check(*RIGHT).passed
 
 
 def test_the_interpreter_is_not_that_of_a_virtual_environment():

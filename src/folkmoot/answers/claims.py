@@ -16,6 +16,9 @@ LONGEST = 20_000
 _LINE = 2_000
 """Characters of a claim that are read: the longest options of the test sets have about 700."""
 
+_MOST = 100
+"""Marks that are followed, from the end: a model that loops repeats itself a thousand times."""
+
 _THINK = re.compile(r"\A.*</think(?:ing)?>", re.S | re.I)
 _UNFINISHED_THINK = re.compile(r"<think(?:ing)?>.*\Z", re.S | re.I)
 _BOLD = re.compile(r"(?<!\d)\*\*|\*\*(?!\d)")  # 2**3 is arithmetic
@@ -33,7 +36,7 @@ _JSON = re.compile(
     r"(?:([\"'])(?P<text>[^\"'\n]{1,400})\2|\[(?P<list>[^\]\n]{1,400})\]|(?P<bare>[^\s\"',}\[]{1,100}))",
     re.I,
 )
-_AGAIN = re.compile(rf"(?<=\S)\s+(?:(?:the|my|final|correct)\s+)*{_LABEL.pattern}", re.I)
+_AGAIN = re.compile(rf"(?<=\S)\s+(?:(?:the|my|final|correct)\s+){{0,4}}{_LABEL.pattern}", re.I)
 _HEADING = re.compile(r"^[ \t]*#{0,6}[ \t]*(?:the |my )?(?:final |correct )?answer[ \t]*$", re.I | re.M)
 _HASHES = re.compile(r"^[ \t]*####[ \t]+(?=\S)", re.M)
 _TAG = re.compile(r"<answer>(.{0,400}?)</answer>", re.S | re.I)
@@ -127,9 +130,11 @@ def unmarked(text: str) -> str:
 
 def _own_part(text: str) -> int:
     """Where a reply that has answered goes on to invent the next question; 0 if it does not."""
+    label = _LABEL.search(text)
     for m in _NEXT_QUESTION.finditer(text):
         before = text[: m.start()].strip()
-        if before and (_LABEL.search(before) or (len(before.split()) <= 12 and "\n" not in before)):
+        answered = label is not None and label.start() < m.start()
+        if before and (answered or ("\n" not in before and len(before.split()) <= 12)):
             return m.start()
     return 0
 
@@ -158,7 +163,7 @@ def _open_boxes(text: str, nested: int = 4) -> Reply:
 
 
 def claims(reply: Reply, nouns: str = "answer", hashes: bool = False) -> list[Claim]:
-    """All claims of a reply, the last one first; none if that one is taken back.
+    """The last claims of a reply, the very last one first; none if that one is taken back.
 
     Args:
         reply: From `plain`.
@@ -167,16 +172,20 @@ def claims(reply: Reply, nouns: str = "answer", hashes: bool = False) -> list[Cl
     """
     text = reply.text
     found = [Claim(a, text[a:b], True, False) for a, b in reply.boxes]
-    marks = []  # a plain search first: most replies hold few of these forms, and patterns cost ten times as much
+    marks: list[
+        tuple[re.Match[str], bool]
+    ] = []  # a plain search first: most replies hold few of these forms, and patterns cost ten times as much
     if "ans" in text.lower():
         found += [Claim(m.start(1), m[1].strip(), True, False) for m in _TAG.finditer(text)] if "<" in text else []
         found += [Claim(m.start(g), m[g], True, False) for m in _JSON.finditer(text) if (g := m.lastgroup)]
-        marks += [(m, True) for m in _LABEL.finditer(text) if not disowned(text, m.start())]
+        marks += [(m, True) for m in _LABEL.finditer(text)]
         marks += [(m, True) for m in _DASHED.finditer(text)]
         marks += [(m, True) for m in _HEADING.finditer(text)]
     marks += [(m, True) for m in _HASHES.finditer(text)] if hashes and "####" in text else []
-    marks += [(m, False) for m in _sentence(nouns).finditer(text) if not disowned(text, m.start())]
-    for m, firm in marks:
+    marks += [(m, False) for m in _sentence(nouns).finditer(text)]
+    for m, firm in sorted(marks, key=lambda mark: -mark[0].end())[:_MOST]:
+        if (not firm or m.re is _LABEL) and disowned(text, m.start()):
+            continue
         claim = _claim(text, m.end(), firm)
         if firm or not (
             re.match(r"\s*(?:not\b|\(?(?:\d+|[A-HJ-Z])\)?\s)", m["mid"]) or re.match(r"not\b(?!-)", claim.text)
@@ -220,7 +229,12 @@ def finished(claim: Claim) -> str:
 
 def whole_words(text: str) -> str:
     """A text that was cut off, without the last word if it may be half of one."""
-    return re.sub(r"\S*\Z", "", text).rstrip() if text and text[-1] not in ")]!}" else text
+    if not text or text[-1] in ")]!}":
+        return text
+    if text[-1].isspace():
+        return text.rstrip()
+    parts = text.rsplit(None, 1)
+    return parts[0] if len(parts) == 2 else ""
 
 
 def sentences(line: str) -> list[str]:

@@ -84,7 +84,7 @@ def value(text: str) -> Fraction | None:
     found = figures(text := re.sub(r"(?<=[A-Za-z])\^\{?[23]\}?(?=\s*\)?\Z)", "", text))  # m^2 is a unit
     if len(found) != 1 or not re.fullmatch(r"[\s+(]*", text[: found[0].start]):
         return None
-    rest = re.sub(r"\s*\)?\s*\Z", "", text[found[0].end :])
+    rest = text[found[0].end :].rstrip().removesuffix(")").rstrip()
     return found[0].value if not rest or _unit(rest) else None
 
 
@@ -140,10 +140,8 @@ def tidy(text: str) -> str:
         text = re.sub(r"\\(?:times|cdot)(?![A-Za-z])", "×", text)
     if not text.isascii():
         text = re.sub(r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m: "^" + m[0].translate(_SUPERSCRIPTS), text)
-        text = re.sub(
-            r"(\d?)\s*([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])", lambda m: f"{m[1]} {_VULGAR[m[2]]}" if m[1] else _VULGAR[m[2]], text
-        )
-        text = text.replace("−", "-")
+        text = re.sub(r"(?<=\d)\s*(?=[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])", " ", text)
+        text = "".join(_VULGAR.get(c, c) for c in text).replace("−", "-")
     return _NEGATIVE.sub("-", text.replace("{,}", ","))
 
 

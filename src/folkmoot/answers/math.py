@@ -33,13 +33,13 @@ _HIDE = (
 )
 _SHOW = str.maketrans({"\x01": "\\", "\x02": "\\", "\x03": "_", "\x04": "*"})
 _DROP = {1: None, 2: None, 3: None, 4: None}
-_DISPLAY = re.compile(r"\$\$\s*(.{1,2000}?)\s*\$\$", re.S)
+_DISPLAY = re.compile(r"\$\$((?:[^$]|\$(?!\$)){1,2000}+)\$\$")
 _SEGMENT = re.compile(r"(?<!\\)\$([^$]+?)(?<!\\)\$")
 _REASON = re.compile(
     r"(?:[.!]\s+(?=[A-Z][a-z]*\b)|,?\s+(?=(?:because|since|where|as)\s)|\s+\((?:since|because|where|as)\s).*", re.S
 )
 _LAST_IS = re.compile(r".*(?:\b(?:is|are|equals|be|have|has|get|gives)\b|[:=])\s*\Z", re.S)
-_VERB = re.compile(r".*[^\W\d_]{2}.*\s(?:is|are|equals)\s+(\S.*)\Z", re.S)
+_VERB = re.compile(r"(?<=\s)(?:is|are|equals)\s+(?=\S)")
 _CONCLUDES = re.compile(r"\A\W*(?:therefore|thus|hence|so|finally|in conclusion|then)\b", re.I)
 
 
@@ -178,8 +178,8 @@ def _value(said: str, deadline: float) -> Fraction | None:
 
 def _prepared(text: str) -> str:
     text = spoken(text)[-LONGEST:].translate(_DROP)
-    text = re.sub(r"(?<!\\)\\\[\s*|(?<!\\)\\\(\s*", "$", re.sub(r"\s*(?<!\\)\\[\])]", "$", text))
-    text = _DISPLAY.sub(lambda m: f"${m[1]}$", text)
+    text = re.sub(r"(?<!\\)\\\[\s*|(?<!\\)\\\(\s*", "$", re.sub(r"(?<!\s)\s*(?<!\\)\\[\])]", "$", text))
+    text = _DISPLAY.sub(lambda m: f"${m[1].strip()}$", text)
     for pattern, instead in _HIDE:
         text = pattern.sub(instead, text)
     return text
@@ -211,7 +211,7 @@ def _read(said: str, boxed: bool = False) -> str | None:
     prose = _SEGMENT.sub(" ", said)
     if segments and not re.search(r"[^\W\d_]{2,}|\d", re.sub(r"\b(?:and|or)\b", "", prose)):
         return _clean(said)  # formulas, joined by commas, "and" or signs
-    if segments and re.match(r"\W*(?:[A-Za-z/^ -]|\\text)*(?:\^?\{?[23]\}?)?\W*\Z", prose) and said.startswith("$"):
+    if segments and re.match(r"\W*+(?:[A-Za-z/^ -]|\\text)*+(?:\^?\{?[23]\}?)?\W*\Z", prose) and said.startswith("$"):
         return _clean(segments[0]) if len(segments) == 1 else None  # a formula and its unit
     if segments and re.search(r"[^\W\d_]{2,}", prose):
         before = said[: said.rindex("$" + _SEGMENT.findall(said)[-1])]
@@ -221,11 +221,12 @@ def _read(said: str, boxed: bool = False) -> str | None:
     words = re.findall(r"[^\W\d_]{2,}", re.sub(r"\\[A-Za-z]+", "", said))
     if len(words) > 3 and (found := number.read(said)) is not None:
         return figures.say(found)
-    tail = _VERB.match(said)
-    if tail and (found := number.read(said)) is not None:
-        return figures.say(found)
-    if tail and not math_form.wordy(math_form.spelled(tail[1])):
-        return _clean(tail[1])
+    verbs = list(_VERB.finditer(said))
+    if verbs and re.search(r"[^\W\d_]{2}", said[: verbs[-1].start() - 1]):
+        if (found := number.read(said)) is not None:
+            return figures.say(found)
+        if not math_form.wordy(math_form.spelled(tail := said[verbs[-1].end() :])):
+            return _clean(tail)
     return _clean(said) if len(words) <= 4 else None
 
 
@@ -259,7 +260,7 @@ def _conclusion(text: str) -> str | None:
         return _clean(re.split(r"(?<![<>!\\])=", said)[-1] if said.count("=") > 1 else said)
     if not worded and "=" in last and not segments:
         return _clean(last.split("=")[-1])
-    if len(lines) == 1 and not math_form.wordy(math_form.spelled(last)):
+    if len(lines) == 1 and len(last) <= math_form.LONGEST and not math_form.wordy(math_form.spelled(last)):
         return _clean(last)
     if len(lines) == 1 and len(last.split()) == 1 and last.strip(".").isalpha():
         return _clean(last)

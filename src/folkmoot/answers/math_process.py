@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import selectors
+import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +24,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
         self._lock = threading.Lock()
         self._known = False
 
@@ -34,58 +35,58 @@ class Worker:
             RuntimeError: The worker cannot be started at all.
         """
         with self._lock:
-            process = self._process
-            if process is None or process.poll() is not None:
+            if self._process is None or self._process.poll() is not None:
                 self._end()
-                process = self._process = self._start()
+                self._start()
             # The alarm inside is later than ours: it only matters if this process is gone by then.
-            line = self._exchange(process, json.dumps({**question, "seconds": seconds + _GRACE}) + "\n", seconds)
+            line = self._exchange(json.dumps({**question, "seconds": seconds + _GRACE}) + "\n", seconds)
             if line is None:
                 self._end()
                 return None
             return json.loads(line)
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> None:
         if not self._known:
             self._known = True
             atexit.register(self.close)
             os.register_at_fork(after_in_child=self._forget)
         package = str(Path(__file__).parents[2])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "folkmoot.answers.math_worker"],  # -P: no module of the current folder
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
-        )
-        if self._exchange(process, "", START) is None:
-            process.kill()
-            process.communicate()
+        try:
+            # a socket, for its timeouts: waiting needs no further descriptor, which might be lacking
+            self._socket, theirs = socket.socketpair()
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "folkmoot.answers.math_worker"],  # -P: no module of the current folder
+                    stdin=theirs,
+                    stdout=theirs,
+                    stderr=subprocess.DEVNULL,
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
+                )
+        except OSError as e:
+            self._end()
+            raise RuntimeError(f"the process that compares mathematical answers cannot be started here: {e}") from None
+        if self._exchange("", START) is None:
+            process = self._process
+            self._end()
             raise RuntimeError(
                 f"the process that compares mathematical answers did not start (exit status {process.returncode}): "
                 f"run {sys.executable} -m folkmoot.answers.math_worker to see why"
             )
-        return process
 
-    @staticmethod
-    def _exchange(process: subprocess.Popen[bytes], line: str, seconds: float) -> bytes | None:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    def _exchange(self, line: str, seconds: float) -> bytes | None:
+        assert self._socket is not None
         until = time.monotonic() + seconds
         said = b""
         try:
-            process.stdin.write(line.encode())
-            with selectors.DefaultSelector() as ready:
-                ready.register(process.stdout, selectors.EVENT_READ)
-                while not said.endswith(b"\n"):
-                    if not ready.select(max(0.0, until - time.monotonic())):
-                        return None
-                    if not (part := process.stdout.read(65536)):
-                        return None
-                    said += part
-        except OSError:
+            self._socket.settimeout(seconds)
+            self._socket.sendall(line.encode())
+            while not said.endswith(b"\n"):
+                self._socket.settimeout(max(1e-6, until - time.monotonic()))  # 0 would not wait for what is there
+                if not (part := self._socket.recv(65536)):
+                    return None
+                said += part
+        except OSError:  # late, or gone
             return None
         return said
 
@@ -95,20 +96,21 @@ class Worker:
             self._end()
 
     def _end(self) -> None:
-        if (process := self._process) is not None:
-            self._process = None
-            process.kill()
-            process.communicate()
+        if self._socket is not None:
+            self._socket.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._socket = self._process = None
 
     def _forget(self) -> None:
-        """In a forked child: the process belongs to the parent, and so do the pipes."""
+        """In a forked child: the process belongs to the parent, and so does the connection."""
         self._lock = threading.Lock()
-        if (process := self._process) is not None:
-            self._process = None
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
-            process.returncode = 0  # it is not ours to wait for
+        if self._socket is not None:
+            self._socket.close()
+        if self._process is not None:
+            self._process.returncode = 0  # it is not ours to wait for
+        self._socket = self._process = None
 
 
 _WORKER = Worker()  # a process is worth keeping: it takes a second or more to start

@@ -11,8 +11,9 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from folkmoot.answers.claims import DOUBTFUL, UNSURE, claims, finished, plain, sentences
+from folkmoot.answers.claims import DOUBTFUL, LONGEST, UNSURE, claims, finished, plain, sentences
 from folkmoot.answers.figures import Figure, canonical, figures, say, tidy, value, within
+from folkmoot.answers.free import spoken
 
 __all__ = ["INSTRUCTION", "SHORT", "canonical", "extract", "read", "within"]
 
@@ -20,6 +21,8 @@ INSTRUCTION = 'End with a line of the form "Answer: N", where N is a number.'
 SHORT = 12
 """Words up to which a reply of one line needs no full stop to count as finished."""
 
+_SENTENCE = 2_000
+"""Characters of a sentence without a marker that is read."""
 _NOUNS = r"answer|final (?:result|total|number|amount|value)"
 _WORDS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
@@ -54,7 +57,7 @@ def extract(text: str, *, cut: bool = False) -> str | None:
         cut: The reply was stopped at its token limit: digits at its very end may be unfinished, and a last line without
             an explicit conclusion is not read.
     """
-    reply = plain(tidy(text))
+    reply = plain(tidy(spoken(text)[-LONGEST:]))
     for c in claims(reply, _NOUNS, hashes=True):
         said, whole = c.text, finished(c)
         if said.startswith("- ") and reply.text[max(0, c.at - 1)] == "\n":  # a bullet, not a sign
@@ -121,7 +124,9 @@ def _conclusion(text: str) -> Fraction | None:
     if DOUBTFUL.search(last) or last.endswith(("?", ":")):
         return None
     said = sentences(last)[-1]
-    if (len(lines) == 1 and len(last.split()) <= SHORT) or re.search(r"[.!]\W*\Z", said) or value(last) is not None:
+    if len(said) <= _SENTENCE and (
+        (len(lines) == 1 and len(last.split()) <= SHORT) or re.search(r"[.!]\W*\Z", said) or value(last) is not None
+    ):
         return read(said)
     equals = re.search(r"[=≈]([^=≈]*)\Z", said)
     return _leading(equals[1], figures(equals[1])) if equals and len(equals[1].split()) <= 4 else None

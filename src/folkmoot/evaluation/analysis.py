@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from folkmoot.evaluation.collaboration import Price, collaboration
 from folkmoot.evaluation.collaboration.figures import Collaboration, Members, Point
-from folkmoot.evaluation.contrast import Contrast, contrast, holm_family
+from folkmoot.evaluation.compare import pairs
+from folkmoot.evaluation.contrast import Contrast, holm_family
 from folkmoot.evaluation.finding import Finding
 from folkmoot.evaluation.store import RunStore
-from folkmoot.evaluation.summary import Summary, scores_by_system, summarise
+from folkmoot.evaluation.summary import Summary, summarise
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +61,9 @@ def analyse(store: RunStore, meta: Mapping[str, Any]) -> Analysis:
         margin=margin,
         seed=seed,
     )
-    scores = scores_by_system(figures)
-
-    def pairs(task: str | None) -> Iterator[Contrast]:
-        for system, reference in meta["family"]:
-            ours, theirs = (
-                {i: x for i, x in scores.get(s, {}).items() if task in (None, i[0])} for s in (system, reference)
-            )
-            if ours.keys() & theirs.keys():
-                yield contrast(system, reference, ours, theirs, clusters=clusters, task=task, margin=margin, seed=seed)
-
-    contrasts = tuple(holm_family(list(pairs(None))))
+    family = [(graph, reference) for graph, reference in meta["family"]]
+    declare = partial(pairs, figures, family, clusters=clusters, margin=margin, seed=seed)
+    contrasts = tuple(holm_family(declare(planned=sum(meta["planned"].values()))))
     corrected = {(c.system, c.reference): c for c in contrasts}
     rows = tuple(
         replace(r, against=corrected.get((r.system, summary.reference or ""), r.against)) for r in summary.overall
@@ -77,7 +71,7 @@ def analyse(store: RunStore, meta: Mapping[str, Any]) -> Analysis:
     best = (meta["best"] or {}).get("name")
     controls = {m["graph"]: m["systems"].get("control") for m in meta["matches"]}
     members, collaborations, points = collaboration(
-        store.results(),
+        (r for r in store.results() if r.outcome != "error"),
         items=items,
         systems=list(kinds),
         graphs=[name for name, kind in kinds.items() if kind == "graph"],
@@ -91,7 +85,9 @@ def analyse(store: RunStore, meta: Mapping[str, Any]) -> Analysis:
     return Analysis(
         summary=replace(summary, overall=rows),
         contrasts=contrasts,
-        by_task=tuple(c for task in summary.by_task for c in pairs(task)) if len(summary.by_task) > 1 else (),
+        by_task=tuple(c for task in summary.by_task for c in declare(task=task) if c.n)
+        if len(meta["planned"]) > 1
+        else (),
         members=members,
         collaboration=collaborations,
         points=points,

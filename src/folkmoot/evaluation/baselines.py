@@ -46,7 +46,7 @@ class Match:
         calls: Mean calls per question that it took.
         tokens: Mean prompt and completion tokens per question.
         systems: Names of baselines by role: ``best``, ``vote`` (of first drafts), ``vote at equal calls``,
-            ``self-consistency at equal calls``, ``self-consistency at equal tokens``, ``self-refine``; and ``control``: the
+            ``vote at equal tokens``, ``self-consistency at equal calls``, ``self-consistency at equal tokens``, ``self-refine``; and ``control``: the
             vote whose fresh samples tell emergence from luck, at equal calls or with two samples of each member.
     """
 
@@ -60,7 +60,7 @@ def choose(team: Sequence[str], dev: Iterable[Figures]) -> Best | None:
     """The best member on dev; None if no question was finished by all."""
     scores: dict[str, dict[tuple[str, str], float]] = {name: {} for name in team}
     for f in dev:
-        if f.system in scores:
+        if f.system in scores and f.outcome != "error":
             scores[f.system][f.task, f.item] = f.score if f.outcome == "scored" else 0.0
     common = set.intersection(*(set(s) for s in scores.values()))
     if not common:
@@ -85,6 +85,8 @@ def matched(
     """
     spent: dict[str, list[tuple[int, int]]] = {}
     for f in figures:
+        if f.outcome == "error" or f.failures:  # a call that failed took nothing
+            continue
         spent.setdefault(f.system, []).append((f.calls, f.prompt_tokens + f.completion_tokens))
     taken = {s.name for s in plan.systems}
     made: dict[str, System] = {}
@@ -99,7 +101,8 @@ def matched(
         calls, tokens = (fmean(column) for column in zip(*spent[graph.name], strict=True))
         named = {"best": best} if best else {}
         if "vote" in plan.suite.baselines and len(graph.team) > 1:
-            of = "vote" if len(graph.team) == len(plan.suite.team) else f"vote of {', '.join(graph.team)}"
+            whole = sorted(graph.team) == sorted(m.name for m in plan.suite.team)
+            of = "vote" if whole else f"vote of {', '.join(graph.team)}"
             role(named, "vote", systems.vote(of, graph.team, 1))
             if all(_draws(people[n]) for n in graph.team):
                 each = _times(calls / len(graph.team))
@@ -107,8 +110,13 @@ def matched(
                 role(named, "control", fresh)
                 if each > 1:
                     role(named, "vote at equal calls", fresh)
+                single = sum(_tokens(spent.get(n, ())) for n in graph.team)
+                if all(spent.get(n) for n in graph.team) and (each := _times(tokens / single)) > 1:
+                    role(
+                        named, "vote at equal tokens", systems.vote(f"{of} x{each * len(graph.team)}", graph.team, each)
+                    )
         if "self_consistency" in plan.suite.baselines and best and _draws(people[best]):
-            single = fmean(t for _, t in spent[best]) if spent.get(best) else 0.0
+            single = _tokens(spent.get(best, ()))
             for k, what in ((calls, "calls"), (tokens / single if single else 0.0, "tokens")):
                 if (times := _times(k)) > 1:
                     sampled = systems.vote(f"{best} x{times}", (best,), times)
@@ -124,7 +132,7 @@ def family(plan_family: Sequence[str], matches: Iterable[Match], monoliths: Sequ
     """The declared comparisons: every graph with every reference of the roles that the suite names, each pair once."""
     wanted = {
         "best": ("best",),
-        "vote": ("vote", "vote at equal calls"),
+        "vote": ("vote", "vote at equal calls", "vote at equal tokens"),
         "self_consistency": ("self-consistency at equal calls", "self-consistency at equal tokens"),
         "self_refine": ("self-refine",),
     }
@@ -138,9 +146,13 @@ def family(plan_family: Sequence[str], matches: Iterable[Match], monoliths: Sequ
     return list(pairs)
 
 
+def _tokens(spent: Iterable[tuple[int, int]]) -> float:
+    return fmean(tokens for _, tokens in spent) if spent else 0.0
+
+
 def _times(k: float) -> int:
-    """Rounded in favour of the baseline."""
-    return min(max(1, math.floor(k + 0.5)), MOST_SAMPLES)
+    """Rounded up, in favour of the baseline."""
+    return min(max(1, math.ceil(k - 1e-9)), MOST_SAMPLES)
 
 
 def _draws(p: Participant) -> bool:

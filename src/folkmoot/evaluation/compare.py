@@ -1,15 +1,74 @@
-"""``folkmoot eval compare``: two systems of one run, or of two."""
+"""Systems of a run compared: the declared family, and ``folkmoot eval compare`` for two of one run or of two."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from folkmoot.documents import BadInput, did_you_mean
-from folkmoot.evaluation.contrast import Contrast, Key, Scores, contrast
+from folkmoot.evaluation.contrast import Contrast, Key, Scores, contrast, holm_family
+from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.result import Figures
 
 COMPLETE = 0.95
-"""Share of the planned samples that must be there for a comparison."""
+"""Share of what is planned that must be there before anything may be said."""
+
+Pair = tuple[str, str]
+"""A system and the reference that it is compared with."""
+
+
+def finished_enough(n: int, planned: int) -> bool:
+    """Whether so many questions of those planned are enough for a verdict.
+
+    >>> finished_enough(95, 100), finished_enough(94, 100)
+    (True, False)
+    """
+    return n >= COMPLETE * planned
+
+
+def pairs(
+    figures: Iterable[Figures],
+    family: Iterable[Pair],
+    *,
+    task: str | None = None,
+    clusters: Mapping[Key, str] | None = None,
+    margin: float | None = None,
+    seed: int | str = 0,
+    planned: int | None = None,
+) -> list[Contrast]:
+    """Every pair of a family compared by itself, corrected for nothing; also those that have no item in common.
+
+    Args:
+        figures: Finished samples of a run.
+        family: The declared pairs.
+        task: Only its items; None for all tasks together.
+        clusters: The cluster of each item that is in one.
+        margin: For non-inferiority and equivalence, 0 to 1.
+        seed: For the resampling.
+        planned: Questions that should be in every comparison; those with too few of them are unfinished.
+    """
+    by_system: dict[str, list[Figures]] = {}
+    for f in figures:
+        by_system.setdefault(f.system, []).append(f)
+    family = list(family)
+    sides = {name: _side(by_system.get(name, ()), name, task) for pair in family for name in pair}
+    found = (
+        _contrast(a, b, sides[a], sides[b], clusters=clusters, task=task, margin=margin, seed=seed) for a, b in family
+    )
+    return [c if planned is None else _of_plan(c, planned) for c in found]
+
+
+def declared(
+    figures: Iterable[Figures],
+    family: Iterable[Pair],
+    *,
+    clusters: Mapping[Key, str] | None = None,
+    margin: float | None = None,
+    seed: int | str = 0,
+    planned: int | None = None,
+) -> list[Contrast]:
+    """The declared family of a run, all tasks together, with Holm's correction; arguments as those of `pairs`."""
+    return holm_family(pairs(figures, family, clusters=clusters, margin=margin, seed=seed, planned=planned))
 
 
 def compare(
@@ -23,9 +82,13 @@ def compare(
     seed: int | str = 0,
     partial: bool = False,
     planned: Mapping[str, int] | None = None,
+    draws: int | None = None,
+    family: Sequence[Pair] | None = None,
     others: Sequence[Figures] | None = None,
     others_planned: Mapping[str, int] | None = None,
+    others_draws: int | None = None,
     others_name: str = "the other run",
+    only: Collection[Key] | None = None,
 ) -> Contrast:
     """Compare system `a` with system `b` on the items that both have finished.
 
@@ -38,12 +101,16 @@ def compare(
         clusters: The cluster of each item that is in one.
         seed: For the resampling.
         partial: Compare although too much is missing.
-        planned: Questions by task; without it those that any system of the run has finished. Each is planned with as many
-            draws as any system has.
+        planned: Questions by task; without it those that any system of the run has finished.
+        draws: How often every question is planned; without it as often as any system has it.
+        family: The declared pairs, (`a`, `b`) among them: the comparison is corrected for all of them, and unfinished if less than
+            95 % of the `planned` questions are in it. Not with `task` or `others`.
         others: Finished samples of another run that `b` is taken from; the items in common are those of the same task and
             name.
         others_planned: The same as `planned` for the other run.
+        others_draws: The same as `draws` for the other run.
         others_name: What to call it.
+        only: Items to compare; the plan is still that of the whole runs. None for all.
 
     Raises:
         BadInput: There is no such system or task, too much is missing, or they have no item in common.
@@ -60,18 +127,25 @@ def compare(
         _known(task, "task", {f.task for f in figures}, here)
         _known(task, "task", {f.task for f in other}, there)
     if not partial:
-        for run, name, plan, where in (
-            (figures, a, planned, here),
-            (other, b, others_planned or (None if others is not None else planned), there),
+        mine = (planned, draws)
+        for run, name, (questions, times), where in (
+            (figures, a, mine, here),
+            (other, b, mine if others is None else (others_planned, others_draws), there),
         ):
-            rate = completion(run, name, planned=plan, task=task)
+            rate = completion(run, name, planned=questions, draws=times, task=task)
             if rate < COMPLETE:
                 raise BadInput(
                     f"{name}: only {100 * rate:.1f} % of its planned samples in {where} are finished without an error, "
                     f"and a comparison needs {100 * COMPLETE:.0f} %; resume the run, or compare what is there with --partial"
                 )
     shown = b if others is None else f"{b} ({others_name})"
-    c = contrast(a, shown, scores(figures, a), scores(other, b), clusters=clusters, task=task, margin=margin, seed=seed)
+    if family is not None:
+        whole = None if planned is None else sum(planned.values())
+        found = declared(figures, family, clusters=clusters, margin=margin, seed=seed, planned=whole)
+        c = found[list(family).index((a, b))]
+    else:
+        ours, theirs = _side(figures, a, task, only), _side(other, b, task, only)
+        c = _contrast(a, shown, ours, theirs, clusters=clusters, task=task, margin=margin, seed=seed)
     if not c.n:
         raise BadInput(f"{a} and {shown} have no finished question in common; nothing can be compared")
     return c
@@ -80,21 +154,21 @@ def compare(
 def scores(figures: Iterable[Figures], system: str, task: str | None = None) -> Scores:
     """The scores of one system by task and item, in the order of the draws; what was not scored is 0.
 
+    Draws that ended in an error are left out, because they tell nothing of the system; so are items without any other draw.
+
     Raises:
         ValueError: A sample is there twice.
     """
-    found: dict[Key, dict[int, float]] = {}
-    for f in figures:
-        if f.system == system and task in (None, f.task):
-            draws = found.setdefault((f.task, f.item), {})
-            if f.draw in draws:
-                raise ValueError(f"{system} has two results for {f.task}/{f.item} draw {f.draw}")
-            draws[f.draw] = f.score if f.outcome == "scored" else 0.0
-    return {key: tuple(draws[d] for d in sorted(draws)) for key, draws in found.items()}
+    return _side(figures, system, task).scores
 
 
 def completion(
-    figures: Iterable[Figures], system: str, *, planned: Mapping[str, int] | None = None, task: str | None = None
+    figures: Iterable[Figures],
+    system: str,
+    *,
+    planned: Mapping[str, int] | None = None,
+    draws: int | None = None,
+    task: str | None = None,
 ) -> float:
     """Share of a system's planned samples that are there and did not end in an error, 0 to 1.
 
@@ -102,6 +176,7 @@ def completion(
         figures: Finished samples of the whole run.
         system: Its name.
         planned: Questions by task; without it those that any system has finished.
+        draws: How often every question is planned; without it as often as any system has it.
         task: Only of this task.
     """
     chosen = [f for f in figures if task in (None, f.task)]
@@ -110,8 +185,70 @@ def completion(
         questions = sum(n for t, n in planned.items() if task in (None, t))
     else:
         questions = len({(f.task, f.item) for f in chosen})
-    of = questions * len({f.draw for f in chosen})
+    of = questions * (draws or len({f.draw for f in chosen}))
     return min(1.0, done / of) if of else 0.0
+
+
+def alike(ours: Mapping[Key, Item], theirs: Mapping[Key, Item]) -> tuple[set[Key], set[Key]]:
+    """Items that two runs name alike: those that ask and accept the same in both, and those that do not."""
+    common = ours.keys() & theirs.keys()
+    equal = {k for k in common if _asked(ours[k]) == _asked(theirs[k])}
+    return equal, common - equal
+
+
+def _asked(item: Item) -> tuple[object, ...]:
+    return item.question, item.gold, item.metric, item.tests
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What a system has: its scores, and the items on which calls failed in every draw."""
+
+    scores: Scores
+    failed: frozenset[Key]
+
+    @property
+    def tried(self) -> frozenset[Key]:
+        return self.failed.union(self.scores)
+
+
+def _side(
+    figures: Iterable[Figures], system: str, task: str | None = None, only: Collection[Key] | None = None
+) -> _Side:
+    found: dict[Key, dict[int, Figures]] = {}
+    for f in figures:
+        key = (f.task, f.item)
+        if f.system == system and task in (None, f.task) and (only is None or key in only):
+            if f.draw in found.setdefault(key, {}):
+                raise ValueError(f"{system} has two results for {f.task}/{f.item} draw {f.draw}")
+            found[key][f.draw] = f
+    kept = {key: [draws[d] for d in sorted(draws) if draws[d].outcome != "error"] for key, draws in found.items()}
+    return _Side(
+        {key: tuple(f.score if f.outcome == "scored" else 0.0 for f in draws) for key, draws in kept.items() if draws},
+        frozenset(key for key, draws in kept.items() if not draws),
+    )
+
+
+def _contrast(
+    a: str,
+    b: str,
+    ours: _Side,
+    theirs: _Side,
+    *,
+    clusters: Mapping[Key, str] | None,
+    task: str | None,
+    margin: float | None,
+    seed: int | str,
+) -> Contrast:
+    failed = len((ours.failed | theirs.failed) & ours.tried & theirs.tried)
+    return contrast(
+        a, b, ours.scores, theirs.scores, clusters=clusters, task=task, margin=margin, seed=seed, failed=failed
+    )
+
+
+def _of_plan(c: Contrast, planned: int) -> Contrast:
+    enough = finished_enough(c.n, planned)
+    return replace(c, planned=planned, verdict=c.verdict if enough else "unfinished")
 
 
 def _known(name: str, kind: str, names: set[str], where: str) -> None:

@@ -24,10 +24,12 @@ LEVEL = 0.05
 Key = tuple[str, str]
 """Task and item."""
 Scores = Mapping[Key, tuple[float, ...]]
-"""The scores of one system, 0 to 1: a draw each, in the order of the draws; what was not scored is 0."""
-Verdict = Literal["better", "worse", "no difference shown", "equivalent within the margin"]
+"""The scores of one system, 0 to 1: a draw each, in the order of the draws. What was not scored is 0; draws whose calls failed
+are left out."""
+Verdict = Literal["better", "worse", "no difference shown", "equivalent within the margin", "unfinished"]
 """better, worse: the test, corrected for the family, says so at the 5 % level. equivalent within the margin: it does not, and
-the 90 % interval (two one-sided tests at 5 %) lies inside plus and minus the margin."""
+the two one-sided tests, corrected for the family, show at 5 % that the difference is smaller than the margin. unfinished: less
+than 95 % of the planned questions are in the comparison, and nothing may be said yet; who knows the plan sets it, and it stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,10 @@ class Contrast:
         verdict: What may be said.
         equivalent: p of equivalence (neither worse nor better by `margin` or more; the larger of two one-sided p); None
             without margin.
-        family: How many comparisons `adjusted` is corrected for.
+        family: How many comparisons `adjusted` and `equivalent_adjusted` are corrected for.
+        equivalent_adjusted: `equivalent` after Holm's correction inside the family; None without margin.
+        failed: Questions left out of the comparison because calls of either side failed there.
+        planned: Questions that should be in the comparison; None if not told.
     """
 
     system: str
@@ -71,6 +76,9 @@ class Contrast:
     verdict: Verdict
     equivalent: float | None = None
     family: int = 1
+    equivalent_adjusted: float | None = None
+    failed: int = 0
+    planned: int | None = None
 
 
 def contrast(
@@ -83,6 +91,7 @@ def contrast(
     task: str | None = None,
     margin: float | None = None,
     seed: int | str = 0,
+    failed: int = 0,
 ) -> Contrast:
     """Compare two systems on the items that both have finished; the verdict is that of a family of one.
 
@@ -97,6 +106,7 @@ def contrast(
         task: Only its items; None for all.
         margin: Test also that the system is not worse, and that the two are equivalent; above 0, on the scale of the scores.
         seed: Equal seeds give equal figures, in whatever order the samples come.
+        failed: Questions that are not among the scores because calls failed there: for the record.
     """
     if margin is not None and not 0 < margin < 1:
         raise ValueError(f"a margin must lie between 0 and 1, got {margin}")
@@ -107,7 +117,24 @@ def contrast(
         nothing = Difference(0.0, -1.0, 1.0)
         blank = None if margin is None else 1.0
         return Contrast(
-            system, reference, task, 0, 0, 0, nothing, 0, 0, "", 1.0, 1.0, margin, blank, "no difference shown", blank
+            system=system,
+            reference=reference,
+            task=task,
+            n=0,
+            units=0,
+            draws=0,
+            difference=nothing,
+            only_system=0,
+            only_reference=0,
+            test="",
+            p=1.0,
+            adjusted=1.0,
+            margin=margin,
+            not_worse=blank,
+            verdict="no difference shown",
+            equivalent=blank,
+            equivalent_adjusted=blank,
+            failed=failed,
         )
     values = [round(fmean(a[k]) - fmean(b[k]), 12) for k in keys]
     parts = units(values, [(clusters or {}).get(k, "") for k in keys], [k[0] for k in keys])
@@ -118,6 +145,7 @@ def contrast(
         test, p = "exact McNemar", mcnemar([v > 0 for v in values], [v < 0 for v in values])
     else:
         test, p = "sign-flip permutation", sign_flip([u.total for u in parts], seed=seed)
+    same = None if margin is None else equivalence(drawn, margin)
     return _judged(
         Contrast(
             system=system,
@@ -135,25 +163,34 @@ def contrast(
             margin=margin,
             not_worse=None if margin is None else non_inferiority(drawn, margin),
             verdict="no difference shown",
-            equivalent=None if margin is None else equivalence(drawn, margin),
+            equivalent=same,
+            equivalent_adjusted=same,
+            failed=failed,
         )
     )
 
 
 def holm_family(contrasts: Iterable[Contrast]) -> list[Contrast]:
-    """The contrasts with p corrected for their number (Holm 1979) and the verdict that this allows, in the order given.
+    """The contrasts corrected for their number (Holm 1979) and with the verdict that this allows, in the order given.
 
-    Contrasts without items in common are part of the family too: it is declared before anything is known.
+    The tests for a difference and those for equivalence are corrected apart, each for all of the family. Contrasts without items
+    in common are part of it too: it is declared before anything is known.
     """
     family = list(contrasts)
     adjusted = holm([c.p for c in family])
-    return [_judged(replace(c, adjusted=p, family=len(family))) for c, p in zip(family, adjusted, strict=True)]
+    same = holm([1.0 if c.equivalent is None else c.equivalent for c in family])
+    return [
+        _judged(replace(c, adjusted=p, equivalent_adjusted=None if c.equivalent is None else q, family=len(family)))
+        for c, p, q in zip(family, adjusted, same, strict=True)
+    ]
 
 
 def _judged(c: Contrast) -> Contrast:
+    if c.verdict == "unfinished":
+        return c
     verdict: Verdict = "no difference shown"
     if c.adjusted <= LEVEL:
         verdict = "better" if c.difference.mean > 0 else "worse"
-    elif c.equivalent is not None and c.equivalent <= LEVEL:
+    elif c.equivalent_adjusted is not None and c.equivalent_adjusted <= LEVEL:
         verdict = "equivalent within the margin"
     return replace(c, verdict=verdict)

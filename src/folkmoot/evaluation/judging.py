@@ -16,7 +16,7 @@ from statistics import fmean
 
 from folkmoot.answers import AnswerType
 from folkmoot.discussion import Ask, Discussion, Turn
-from folkmoot.engines.contract import Missing, PromptTooLong
+from folkmoot.engines.contract import EngineError, PromptTooLong
 from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.judgement import Judgement
 from folkmoot.evaluation.statistics import Interval, wilson
@@ -49,6 +49,7 @@ async def judge(
         seed: Makes the verdict repeatable, where the engine can.
 
     Raises:
+        EngineError: The judge failed; that is no verdict.
         Missing: What the judge's engine needs is not there.
         BadInput: The template cannot be used.
     """
@@ -81,12 +82,12 @@ async def _pick(
     prompt = by.messages(text)
     if not by.engine.capabilities.choose:
         said = await take_turn(by, Ask(prompt, _WHICH, "judge", 0, None, order, seed), None)
+        if said.error is not None and said.finish != "limit":
+            raise EngineError(said.error)
         return _WHICH.extract(_NAMED.sub("option ", spoken(said.text)), cut=said.finish == "length")
     try:
         one, two = (await by.choose(prompt, ("1", "2"))).probabilities
-    except Missing:
-        raise
-    except Exception:  # an absent judge, as a participant that fails is an absent voter
+    except PromptTooLong:
         return None
     return None if one == two else "1" if one > two else "2"
 

@@ -11,12 +11,13 @@ from typing import Any
 from folkmoot.documents import BadInput, line_of
 from folkmoot.engines.rehearsal import rehearsal
 from folkmoot.evaluation import systems as found_systems
+from folkmoot.evaluation.collaboration.bounds import ORACLE, RANDOM_MEMBER
 from folkmoot.evaluation.finding import Finding
 from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.judging import TEMPLATE
 from folkmoot.evaluation.suite import Suite, TaskUse
 from folkmoot.evaluation.systems import System
-from folkmoot.evaluation.tasks import NoData, Task, find_task, load_split
+from folkmoot.evaluation.tasks import NoData, Task, examined, find_task, load_split
 from folkmoot.manifest import Manifest
 from folkmoot.models import check_source
 from folkmoot.participant import Participant
@@ -60,6 +61,11 @@ class Plan:
     def items(self) -> list[Item]:
         """All questions."""
         return [item for t in self.tasks for item in t.items]
+
+    @property
+    def chooses(self) -> bool:
+        """There are dev questions on which the best member is chosen."""
+        return any(t.dev for t in self.tasks)
 
     @property
     def graphs(self) -> list[System]:
@@ -127,6 +133,13 @@ def make_plan(
     if skipped and not tasks and not findings:
         findings.append(f"{path}:1: the data of no task are here; the first: {skipped[0]}")
 
+    names = [t.task.name for t in tasks]
+    findings += [
+        f"{path}:{line_of(dict(lines), ('tasks',))}: two tasks are called {n!r}; a question counts once, and dev questions choose "
+        "the best member: name it once"
+        for n in dict.fromkeys(names)
+        if names.count(n) > 1
+    ]
     if check_models:
         for group in ("team", "guests", "monoliths"):
             for i, m in enumerate(getattr(suite, group)):
@@ -141,6 +154,11 @@ def make_plan(
     if not findings:
         systems = [*found_systems.members(suite), *graphs, *found_systems.monoliths(suite)]
         names = [s.name for s in systems]
+        findings += [
+            f"{path}:1: {n!r} is the name of a row that is computed from the members; call it something else"
+            for n in (ORACLE, RANDOM_MEMBER)
+            if n in names
+        ]
         findings += [f"{path}:1: two systems are called {n!r}; rename one" for n in names if names.count(n) > 1]
     if any(i.metric == "judge" for t in tasks for i in t.items) and not suite.judges:
         open_ended = next(t.task.name for t in tasks for i in t.items if i.metric == "judge")
@@ -168,7 +186,7 @@ def _questions(task: Task, use: TaskUse, suite: Suite, limit: int | None, data_d
     items = found.items[: limit or use.limit or suite.limit]
     findings, dev = found.findings, tuple[Item, ...]()
     if use.split != "dev" and suite.chooses and found.has("dev"):
-        held = load_split(task, "dev", data_dir)
+        (held,) = examined(task, data_dir, ("dev",))
         dev, findings = (
             tuple(i for i in held.items if i.metric != "judge")[: min(suite.dev.limit, limit or suite.dev.limit)],
             findings + held.findings,

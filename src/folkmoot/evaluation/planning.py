@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from folkmoot.evaluation.compare import scores as scores_of
 from folkmoot.evaluation.finding import Finding
 from folkmoot.evaluation.plan import Plan
 from folkmoot.evaluation.report import read_meta
 from folkmoot.evaluation.run import RunOptions, planned
 from folkmoot.evaluation.statistics.planning import Design, detectable, observed, sample_size
 from folkmoot.evaluation.store import RunStore
-from folkmoot.evaluation.summary import scores_by_system
 from folkmoot.evaluation.systems import System
 
 POINTS = 0.05
@@ -183,7 +183,7 @@ def _system(s: System) -> SystemOutline:
 def _baselines(plan: Plan) -> dict[str, str]:
     """The baselines of every graph, by role as in `Match`, in words."""
     wanted, team = plan.suite.baselines, len(plan.suite.team)
-    best = plan.suite.chooses or team == 1
+    best = plan.chooses or team == 1
     said = {}
     if "vote" in wanted and team > 1:
         said["vote"] = "vote over the first drafts (no further calls)"
@@ -198,7 +198,7 @@ def _baselines(plan: Plan) -> dict[str, str]:
 
 def _comparisons(plan: Plan, roles: list[str], earlier: Path | None) -> tuple[Power, ...]:
     suite = plan.suite
-    named = (["best"] if suite.chooses else []) + roles
+    named = (["best"] if plan.chooses else []) + roles
     group = {"best": "best", "vote": "vote", "vote at equal calls": "vote", "self-refine": "self_refine"}
     fixed = [m.name for m in suite.monoliths] if "monolith" in suite.family else []
     chosen = [r for r in named if group.get(r, "self_consistency") in suite.family]
@@ -225,7 +225,8 @@ def _earlier(folder: Path) -> dict[tuple[str, str], tuple[Any, Any, Mapping[tupl
     """Scores of both sides of every comparison of an earlier run, by graph and reference or its role."""
     meta = read_meta(folder)
     with RunStore(folder, write=False) as store:
-        scores = scores_by_system(store.figures())
+        figures = store.figures()
+        scores = {name: s for name in meta["kinds"] if (s := scores_of(figures, name))}
         clusters = {key: item.cluster for key, item in store.items().items() if item.cluster}
     names = {(m["graph"], role): name for m in meta["matches"] for role, name in m["systems"].items()}
     names |= {(g, name): name for g, name in meta["family"]}

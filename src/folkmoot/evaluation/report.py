@@ -33,12 +33,14 @@ def write_report(store: RunStore, meta: dict[str, Any]) -> Analysis:
         store: Of the run.
         meta: What is known about the run beside its samples.
     """
-    analysis = analyse(store, meta)
+    with store.snapshot():
+        analysis = analyse(store, meta)
+        page = _page(store, analysis, meta)
     meta |= {"partial": analysis.summary.partial}
     store.write_json(MANIFEST, meta)
     store.write_json("table.json", to_json(analysis) | {"scripted": meta["scripted"]})
     store.write_text("table.md", (f"{REHEARSAL}\n\n" if meta["scripted"] else "") + render_markdown(analysis))
-    store.write_text("report.html", _page(store, analysis, meta))
+    store.write_text("report.html", page)
     return analysis
 
 
@@ -65,7 +67,7 @@ def render(folder: Path, *, texts: bool = True) -> str:
         texts: With questions and discussions. Without them the page may be published where the data may not.
     """
     meta = read_meta(folder)
-    with RunStore(folder, write=False) as store:
+    with RunStore(folder, write=False) as store, store.snapshot():
         return _page(store, analyse(store, meta), meta, texts=texts)
 
 
@@ -161,7 +163,7 @@ def show_table(folder: Path, form: str) -> None:
         BadInput: There is no run.
     """
     meta = read_meta(folder)
-    with RunStore(folder, write=False) as store:
+    with RunStore(folder, write=False) as store, store.snapshot():
         analysis = analyse(store, meta)
     if form == "json":
         print(json.dumps(to_json(analysis), indent=2))

@@ -15,6 +15,7 @@ from folkmoot.evaluation.runner import classify
 from folkmoot.evaluation.scoring import grade
 from folkmoot.evaluation.store import RunStore
 from folkmoot.evaluation.table import render_text, to_json
+from folkmoot.nodes import describe
 
 
 def rescore(folder: Path, *, unsafe_code: bool = False, as_json: bool = False) -> int:
@@ -34,11 +35,12 @@ def rescore(folder: Path, *, unsafe_code: bool = False, as_json: bool = False) -
     meta = read_meta(folder)
     changed: list[dict[str, object]] = []
     count, stored = 0, None
+    quorums = {s["name"]: s["with"].get("quorum", 1) for s in meta["suite"]["systems"]}
     with RunStore(folder) as store:
         for dev in (False, True):
             items = store.items(dev=dev)
             for r in store.results(dev=dev):
-                again = scored(r, items[r.task, r.item], unsafe_code=unsafe_code)
+                again = scored(r, items[r.task, r.item], quorum=quorums.get(r.system, 1), unsafe_code=unsafe_code)
                 count += 1
                 if again != r:
                     stored = store.add(again)
@@ -62,8 +64,15 @@ def rescore(folder: Path, *, unsafe_code: bool = False, as_json: bool = False) -
     return 0
 
 
-def scored(r: Result, item: Item, *, unsafe_code: bool = False) -> Result:
-    """A result read and scored again; replies that a judge scored keep their judgements."""
+def scored(r: Result, item: Item, *, quorum: int = 1, unsafe_code: bool = False) -> Result:
+    """A result read and scored again; replies that a judge scored keep their judgements.
+
+    Args:
+        r: The result.
+        item: Its question.
+        quorum: Fewest valid votes of its system, if a vote decides.
+        unsafe_code: Run programs even where this machine cannot isolate them.
+    """
     turns = tuple(
         replace(t, answer=item.answer_type.extract(t.text, cut=t.finish == "length"))
         if t.role in ("answer", "finish") and t.error is None
@@ -73,10 +82,17 @@ def scored(r: Result, item: Item, *, unsafe_code: bool = False) -> Result:
     answer = r.answer
     if len(turns) == 1:
         answer = turns[0].answer
-    elif r.decision is not None and r.decision.by == "vote":
-        answer = plurality(last_answers({"turns": list(turns)}), item.answer_type).answer
-    outcome = r.outcome if r.outcome == "error" else classify(turns, answer, None)
+    elif turns != r.turns and r.decision is not None and r.decision.by == "vote":
+        answer = plurality(last_answers({"turns": list(turns)}), item.answer_type, quorum=quorum).answer
     if item.metric == "judge":
-        return replace(r, turns=turns, answer=answer, outcome=outcome)
-    told = grade(item, answer, turns, unsafe_code=unsafe_code)
-    return replace(r, turns=turns, answer=answer, outcome=outcome, score=told.score, marks=told.marks, why=told.why)
+        return replace(r, turns=turns, answer=answer)
+    outcome = classify(turns, answer) if turns else r.outcome
+    if outcome == "error":
+        return replace(r, turns=turns, answer=answer)
+    try:
+        told = grade(item, answer, turns, unsafe_code=unsafe_code)
+    except RuntimeError as e:  # the sandbox did not start
+        return replace(r, turns=turns, answer=answer, outcome="error", error=describe(e), score=0.0)
+    error = r.error if outcome == "limit" else None
+    again = replace(r, turns=turns, answer=answer, outcome=outcome, error=error)
+    return replace(again, score=told.score, marks=told.marks, why=told.why)

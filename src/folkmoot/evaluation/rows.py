@@ -159,7 +159,7 @@ def _check_present(data: Mapping[str, Any], fields: Fields, reading: Reading, ki
         if field in data and data[field] is None:
             raise _Wrong("empty", f"field {field!r} is empty")
         if field not in data:
-            raise _Wrong("schema", f"field {field!r} is missing; {did_you_mean(field, set(data) - set(needed))}")
+            raise _Wrong("schema", f"field {field!r} is missing; {did_you_mean(field, set(data))}")
 
 
 def _right(data: Mapping[str, Any], fields: Fields, reading: Reading, found: Row) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def _right(data: Mapping[str, Any], fields: Fields, reading: Reading, found: Row
     return {
         "options": texts,
         "keys": keys if reading.own_keys else (),
-        "gold": (shown[_index(answer, keys, texts, shown)],),
+        "gold": (shown[_index(answer, keys, texts, shown, listed=isinstance(data[fields.options], list))],),
     }
 
 
@@ -264,13 +264,15 @@ def _options(options: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(keys), tuple(texts)
 
 
-def _index(answer: Any, keys: Sequence[str], texts: Sequence[str], shown: Sequence[str]) -> int:
+def _index(answer: Any, keys: Sequence[str], texts: Sequence[str], shown: Sequence[str], *, listed: bool) -> int:
     """Which option is right."""
     said = " ".join(str(answer).split())
     if isinstance(answer, int) and not isinstance(answer, bool) and said not in keys and 0 <= answer < len(texts):
         at = answer
     elif said in keys:
         at = keys.index(said)
+        if listed and said in texts and texts.index(said) != at:
+            raise _Wrong("gold", f"answer {said!r} is the letter of one option and the text of another; give its index")
     elif said in texts:
         at = texts.index(said)
     else:

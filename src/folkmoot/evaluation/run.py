@@ -32,6 +32,8 @@ from folkmoot.evaluation.table import render_text, to_json
 from folkmoot.participant import Participant
 from folkmoot.progress import Line, duration
 
+CALLS = "calls.sqlite"
+"""The cache of a run that uses none of others: its equal calls are made once, however often it is interrupted."""
 LEAST_PROMPT = 96
 """Tokens that the shortest question takes, with its answer contract and chat template."""
 
@@ -90,7 +92,7 @@ def execute(name: str, options: RunOptions, *, as_json: bool = False) -> int:
     suite = plan.suite
     folder = options.out or Path("runs") / (f"{suite.name}-scripted" if options.scripted else suite.name)
     began, line = time.monotonic(), Line()
-    completions = Completions(None if options.scripted or not options.cache else completions_file())
+    completions = Completions(None if options.scripted else completions_file() if options.cache else folder / CALLS)
     pool = Pool(completions, progress=line, scripted=options.scripted, in_flight=suite.in_flight)
     try:
         with RunStore(folder) as store:

@@ -20,6 +20,9 @@ from folkmoot.evaluation.store import RunStore
 from folkmoot.nodes import describe
 from folkmoot.progress import Progress, silent
 
+UNJUDGED = "its judges have not been asked yet"
+"""What a reply to an open question waits for when its discussion is over."""
+
 
 async def run_samples(
     samples: Iterable[Sample],
@@ -172,6 +175,8 @@ async def run_one(sample: Sample, panel: Any, *, unsafe_code: bool = False) -> R
     if outcome in ("error", "limit") and error is None:
         error = next((t.error for t in turns if t.error), None)
     item = sample.item
+    if item.metric == "judge" and outcome != "error":
+        outcome, error = "error", UNJUDGED
     try:
         grade = await graded(item, said, turns, unsafe_code=unsafe_code)
     except RuntimeError as e:  # the sandbox did not start: that says nothing about the program

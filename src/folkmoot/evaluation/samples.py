@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import json
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import folkmoot
 from folkmoot.discussion import Discussion
 from folkmoot.engines.pool import Pool
 from folkmoot.evaluation.item import Item
@@ -19,8 +21,8 @@ from folkmoot.manifest import participants
 from folkmoot.participant import Participant, derive
 from folkmoot.prompts import fingerprint
 
-VERSION = 2
-"""Part of every sample's key. Raise it when a change of the code makes old samples incomparable."""
+CODE = ("answers", "decide.py", "discussion.py", "nodes.py", "participant.py", "prompts.py", "views.py")
+"""Modules that determine what is asked, read and decided: part of every sample's key, beside the graph's own file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +94,25 @@ def samples(
 def _spec(plan: Plan, people: Mapping[str, Participant], s: System) -> list[Any]:
     """All that determines the samples of a system, beside the question."""
     return [
-        VERSION,
+        _code(),
         s.name,  # two systems may be alike in all else, and each has samples of its own
         s.protocol.name,
         hashlib.sha256(Path(inspect.getfile(inspect.unwrap(s.protocol.build))).read_bytes()).hexdigest(),
         {k: str(v) for k, v in s.options.items()},
+        list(s.team),
         fingerprint(s.protocol.templates, plan.suite.prompts),
         [people[n].spec() for n in s.voices(plan.suite.people)],
     ]
+
+
+@functools.cache
+def _code() -> str:
+    """A hash of the modules in `CODE`: what another version of them answered is not taken for what this one would."""
+    home, found = Path(folkmoot.__file__).parent, hashlib.sha256()
+    for name in CODE:
+        for path in sorted((home / name).rglob("*.py")) if (home / name).is_dir() else [home / name]:
+            found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 def digest(content: Any) -> str:

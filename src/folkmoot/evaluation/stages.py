@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from statistics import fmean
+from dataclasses import dataclass
 
 from folkmoot.door import new_event_loop
 from folkmoot.engines.pool import Pool
 from folkmoot.evaluation.baselines import Best, Match, choose, matched
-from folkmoot.evaluation.judging import TEMPLATE, judge
+from folkmoot.evaluation.judges import Judging
 from folkmoot.evaluation.plan import Plan
-from folkmoot.evaluation.result import Result
 from folkmoot.evaluation.runner import run_samples
-from folkmoot.evaluation.samples import Sample, digest, phases, samples
+from folkmoot.evaluation.samples import Sample, phases, samples
 from folkmoot.evaluation.store import RunStore
 from folkmoot.evaluation.systems import System
-from folkmoot.participant import Participant, derive
+from folkmoot.participant import Participant
 from folkmoot.progress import Line
-from folkmoot.prompts import fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +62,8 @@ class Stages:
         store.ask(plan.items)
         store.ask((i for t in plan.tasks for i in t.dev), dev=True)
         self._total = store.plan(s.key for s in self._planned(plan.systems))
+        if len(known := self.staged().systems) > len(plan.systems):  # of an earlier part: they stay in sight
+            self._total = store.plan(s.key for s in self._planned(known))
         self._finished = store.finished()
         self._before = len(self._finished)
 
@@ -82,7 +81,7 @@ class Stages:
     def staged(self) -> Staged:
         """The systems as far as they are known by now."""
         plan = self._plan
-        best = choose([m.name for m in plan.suite.team], self._store.figures(dev=True)) if plan.suite.chooses else None
+        best = choose([m.name for m in plan.suite.team], self._store.figures(dev=True)) if plan.chooses else None
         named = best.name if best else plan.suite.team[0].name if len(plan.suite.team) == 1 else None
         more, matches = matched(plan, self._people, named, self._store.figures())
         order = {"member": 0, "baseline": 1, "graph": 2, "monolith": 3}
@@ -95,7 +94,7 @@ class Stages:
         yield from samples(self._plan, self._people, systems)
 
     def _dev(self, systems: Iterable[System]) -> list[System]:
-        return [s for s in systems if s.kind == "member"] if self._plan.suite.chooses else []
+        return [s for s in systems if s.kind == "member"] if self._plan.chooses else []
 
     async def _go(self) -> None:
         groups = phases(self._plan, self._people)
@@ -144,47 +143,10 @@ class Stages:
             self._reached = True
 
     async def _judge(self) -> None:
-        """Ask the judges about replies to open questions that they have not seen."""
-        open_ended = {i.task for i in self._plan.items if i.metric == "judge"}
-        if not open_ended:
-            return
-        plan, reference = self._plan, self._plan.reference
-        words = fingerprint((TEMPLATE,), plan.suite.prompts)
-        judges = {digest([self._people[name].spec(), words]): self._people[name] for name in plan.suite.judges}
-        items = self._store.items()
-        replies: dict[tuple[str, str, int], str] = {}
-        waiting: list[Result] = []
-        for r in self._store.results():
-            if r.task not in open_ended or r.outcome == "error":  # it will be asked again
-                continue
-            if r.system == reference:
-                replies[r.task, r.item, r.draw] = r.answer or ""
-            if [j.basis for j in r.judgements] != list(judges):
-                waiting.append(r)
-        room = asyncio.Semaphore(plan.suite.in_flight)
-
-        async def settle(r: Result) -> None:
-            if (against := replies.get((r.task, r.item, r.draw))) is None:
-                return
-            if r.system == reference:
-                await asyncio.wrap_future(self._store.add(replace(r, score=0.5)))
-                return
-            async with room:
-                seed = derive(plan.suite.seed, r.key, "judge")
-                item, reply, folder = items[r.task, r.item], r.answer or "", plan.suite.prompts
-                said = [
-                    replace(
-                        await judge(item, reply, against, p, reference=reference, prompts=folder, seed=seed), basis=b
-                    )
-                    for b, p in judges.items()
-                ]
-            judged = replace(r, judgements=tuple(said), score=fmean(j.score for j in said))
-            await asyncio.wrap_future(self._store.add(judged))
-            self._line("judged", note=f"{r.system} {r.item}")
-
-        if any(r.system != reference for r in waiting):
+        judging = Judging(self._plan, self._people, self._store, self._line)
+        if keys := judging.waiting():
             await self._reach()
-        await asyncio.gather(*(settle(r) for r in waiting))
+            await judging.ask(keys)
 
 
 def _with(first: Sample, rest: Iterable[Sample]) -> Iterator[Sample]:

@@ -143,6 +143,30 @@ class RunStore:
         for (body,) in self._db.execute(query, (dev, *(() if item is None else (item,)))):
             yield _result(json.loads(body), items)
 
+    def result(self, key: str, items: Mapping[tuple[str, str], Item]) -> Result:
+        """One sample by its key.
+
+        Args:
+            key: Of a sample that is there.
+            items: From `items`.
+        """
+        (body,) = self._db.execute("SELECT body FROM results WHERE key = ?", (key,)).fetchone()
+        return _result(json.loads(body), items)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside is of one moment, whatever is written meanwhile."""
+        if self._writer is not None:
+            self._writer.drain()
+        self._db.execute("BEGIN")
+        try:
+            self._db.execute(
+                "SELECT 1 FROM planned LIMIT 1"
+            ).fetchone()  # the moment: a transaction begins with its first read
+            yield
+        finally:
+            self._db.execute("COMMIT")
+
     def items(self, *, dev: bool = False) -> dict[tuple[str, str], Item]:
         """The questions with a planned and finished sample, by task and id, in the order of the plan."""
         wanted = "SELECT DISTINCT task, item FROM planned JOIN results USING (key) WHERE dev = ? ORDER BY planned.rowid"

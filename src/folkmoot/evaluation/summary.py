@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from folkmoot.evaluation.collaboration import bounds
+from folkmoot.evaluation.collaboration.bounds import ORACLE
 from folkmoot.evaluation.contrast import Contrast, Key, Scores, contrast
 from folkmoot.evaluation.result import OUTCOMES, Figures, Outcome
 from folkmoot.evaluation.statistics import Interval, design_effect, wilson
-
-ORACLE, RANDOM = "oracle", "random member"
-"""Rows that no system stands behind: the best member of every question, and the mean of all members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +22,11 @@ class Row:
         system: Name.
         kind: ``graph``, ``baseline``, ``member``, ``monolith``, ``bound`` (computed from the members), or empty if not told.
         task: Name of the task, or None for all tasks together.
-        n: Questions with at least one finished sample.
+        n: Questions with at least one sample that did not end in an error.
         of: Questions planned.
         samples: Finished samples: questions times draws.
         absent: Samples in which a call failed, so that a member was absent, though there may be an answer.
-        accuracy: Mean score, 0 to 1; whatever was not scored counts as 0.
+        accuracy: Mean score, 0 to 1; whatever was not scored counts as 0, but samples whose calls failed are left out.
         interval: Wilson interval of the accuracy over the questions, wider where they come in clusters.
         parse_rate: Share of samples with an answer.
         outcomes: How many samples ended in which way; all six are there.
@@ -132,6 +130,7 @@ def summarise(
 
     scores = {s: scores_of(items) for s, items in done.items()}
     told = [s for s in systems if kinds.get(s) == "member"]
+    shared = _shared({m: done[m] for m in told})
 
     def against(name: str, mine: Scores, task: str | None) -> Contrast | None:
         if reference is None or name == reference:
@@ -147,7 +146,7 @@ def summarise(
         found = [_row(s, kinds.get(s, ""), task, chosen[s], of, against(s, scores[s], task), clusters) for s in systems]
         if len(told) > 1:
             members = [row for row in found if row.kind == "member"]
-            for name, bound in bounds({m: scores[m] for m in told}).items():
+            for name, bound in bounds(shared).items():
                 part = {i: x for i, x in bound.items() if task in (None, i[0])}
                 found.append(_bound(name, members, task, part, against(name, bound, task), clusters))
         return tuple(found)
@@ -163,19 +162,26 @@ def summarise(
     )
 
 
-def scores_by_system(results: Iterable[Figures]) -> dict[str, Scores]:
-    """Scores of every system by item, a draw each."""
-    done: dict[str, dict[Key, list[Figures]]] = {}
-    for r in results:
-        done.setdefault(r.system, {}).setdefault((r.task, r.item), []).append(r)
-    return {system: scores_of(items) for system, items in done.items()}
-
-
 def scores_of(done: Mapping[Key, Sequence[Figures]]) -> Scores:
-    """Scores by item, a draw each; what was not scored is 0."""
-    return {
-        item: tuple(r.score if r.outcome == "scored" else 0.0 for r in sorted(draws, key=lambda r: r.draw))
+    """Scores by item, a draw each; what was not scored is 0. Samples whose calls failed are left out: they say nothing."""
+    kept = {
+        item: tuple(
+            r.score if r.outcome == "scored" else 0.0
+            for r in sorted(draws, key=lambda r: r.draw)
+            if r.outcome != "error"
+        )
         for item, draws in done.items()
+    }
+    return {item: draws for item, draws in kept.items() if draws}
+
+
+def _shared(members: Mapping[str, Mapping[Key, Sequence[Figures]]]) -> dict[str, Scores]:
+    """Scores of members in the draws that all of them have, so that the same draws are compared."""
+    drawn = [{(i, r.draw) for i, draws in m.items() for r in draws if r.outcome != "error"} for m in members.values()]
+    common = set.intersection(*drawn) if drawn else set()
+    return {
+        name: scores_of({i: [r for r in draws if (i, r.draw) in common] for i, draws in items.items()})
+        for name, items in members.items()
     }
 
 
@@ -196,10 +202,6 @@ def _by_system(results: Sequence[Figures], systems: Sequence[str]) -> dict[str, 
     return done
 
 
-def _score(draws: Sequence[Figures]) -> float:
-    return sum(r.score for r in draws if r.outcome == "scored") / len(draws)
-
-
 def _row(
     system: str,
     kind: str,
@@ -210,8 +212,8 @@ def _row(
     clusters: Mapping[Key, str],
 ) -> Row:
     samples = [r for draws in done.values() for r in draws]
-    right = sum(_score(draws) for draws in done.values())
-    n, calls = len(done), sum(r.calls for r in samples)
+    scores = {i: statistics.fmean(draws) for i, draws in scores_of(done).items()}
+    n, calls = len(scores), sum(r.calls for r in samples)
     count = Counter(r.outcome for r in samples)
     return Row(
         system=system,
@@ -221,8 +223,8 @@ def _row(
         of=max(of, n),
         samples=len(samples),
         absent=sum(r.failures > 0 for r in samples),
-        accuracy=right / n if n else 0.0,
-        interval=_share({i: _score(draws) for i, draws in done.items()}, clusters),
+        accuracy=_mean(list(scores.values())),
+        interval=_share(scores, clusters),
         parse_rate=_mean([r.answered for r in samples]),
         outcomes={o: count[o] for o in OUTCOMES},
         calls=_mean([r.calls for r in samples]),

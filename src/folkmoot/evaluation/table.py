@@ -132,6 +132,8 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
 
     def plain(row: Row) -> dict[str, Any]:
         data: dict[str, Any] = _plain(row)
+        if row.against:
+            data["against"] = _without_verdict(row.against)
         if not row.n:
             data |= dict.fromkeys(("accuracy", "parse_rate", "calls", "prompt_tokens", "completion_tokens", "seconds"))
         return data
@@ -145,7 +147,7 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
         "systems": [plain(r) for r in summary.overall],
         "tasks": {task: [plain(r) for r in rows] for task, rows in summary.by_task.items()},
         "contrasts": [_plain(c) for c in analysis.contrasts],
-        "contrasts_by_task": [_plain(c) for c in analysis.by_task],
+        "contrasts_by_task": [_without_verdict(c) for c in analysis.by_task],
         "members": analysis.members and _plain(analysis.members),
         "collaboration": [_plain(c) for c in analysis.collaboration],
         "points": [_plain(p) for p in analysis.points],
@@ -163,6 +165,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {k: _plain(v) for k, v in value.items()}
     return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
+
+
+def _without_verdict(c: Contrast) -> dict[str, Any]:
+    """A contrast outside the declared family: for reading, corrected for nothing."""
+    return {k: v for k, v in _plain(c).items() if k not in ("verdict", "adjusted", "family")}
 
 
 def _notes(analysis: Analysis) -> list[str]:

@@ -8,24 +8,39 @@ from typing import Any
 from folkmoot.evaluation.contrast import Contrast
 
 
-def sentence(c: Contrast) -> str:
+def sentence(c: Contrast, *, alone: bool = False) -> str:
     """What may be said: the two names, the difference in points, interval, test, p, and the verdict.
 
     Points are hundredths of the score: with right-or-wrong questions percentage points of accuracy.
+
+    Args:
+        c: The comparison.
+        alone: It was picked by itself, outside of any declared family; the sentence then says that nothing is corrected.
     """
+    note = " (one comparison, corrected for nothing)" if alone else ""
+    return f"{_said(c)}{_failed(c)}{note}."
+
+
+def _said(c: Contrast) -> str:
     if not c.n:
         where = f" of {c.task}" if c.task else ""
-        return f"{c.system} and {c.reference} have no finished question{where} in common: nothing can be said."
+        return f"{c.system} and {c.reference} have no finished question{where} in common: nothing can be said"
     low, high = (f"{100 * x:+.1f}" for x in c.difference[1:])
     figures = [f"95 % interval {low} to {high}", f"{c.test} {chance(c.p)}"]
     corrected = ""
     if c.family > 1:
         corrected = f", Holm-corrected for {c.family} comparisons {chance(c.adjusted)}"
-    text = f"{_scored(c)} on {_questions(c)} ({'; '.join(figures)}{corrected}): {_verdict(c)}"
+    text = f"{_scored(c)} on {_questions(c)} ({'; '.join(figures)}{corrected})"
+    if c.verdict == "unfinished":
+        return f"{text}; nothing may be said yet: {_unfinished(c)}"
+    text += f": {_verdict(c)}"
     if c.margin is not None and c.not_worse is not None and c.verdict in ("worse", "no difference shown"):
         shown = "shown" if c.not_worse <= 0.05 else "not shown"
-        text += f"; that it is not worse by {points(c.margin)} or more is {shown} (one-sided {chance(c.not_worse)})"
-    return f"{text}."
+        bare = ", not corrected" if c.family > 1 else ""
+        text += (
+            f"; that it is not worse by {points(c.margin)} or more is {shown} (one-sided {chance(c.not_worse)}{bare})"
+        )
+    return text
 
 
 def _scored(c: Contrast) -> str:
@@ -46,8 +61,22 @@ def _verdict(c: Contrast) -> str:
     if c.verdict == "no difference shown":
         return "no difference shown, which does not mean that they are equal"
     if c.verdict == "equivalent within the margin":
-        return f"equivalent within the margin of {points(c.margin or 0)} (two one-sided tests, {chance(c.equivalent)})"
+        corrected = f", Holm-corrected {chance(c.equivalent_adjusted)}" if c.family > 1 else ""
+        tests = f"two one-sided tests, {chance(c.equivalent)}{corrected}"
+        return f"equivalent within the margin of {points(c.margin or 0)} ({tests})"
     return c.verdict
+
+
+def _unfinished(c: Contrast) -> str:
+    if c.planned is None:
+        return "too few of the planned questions are finished"
+    return f"only {c.n} of {c.planned} planned questions are finished"
+
+
+def _failed(c: Contrast) -> str:
+    if not c.failed:
+        return ""
+    return f"; {c.failed} question{' is' if c.failed == 1 else 's are'} left out, calls failed there"
 
 
 def points(share: float) -> str:
@@ -75,8 +104,13 @@ def chance(p: float | None) -> str:
     return f"p = {p:.2f}" if p >= 0.1 else f"p = {p:.3f}"
 
 
-def compare_json(c: Contrast) -> dict[str, Any]:
-    """A comparison as plain data: all its figures under their own names (scores and margins 0 to 1), and the sentence."""
+def compare_json(c: Contrast, *, alone: bool = False) -> dict[str, Any]:
+    """A comparison as plain data: all its figures under their own names (scores and margins 0 to 1), and the sentence.
+
+    Args:
+        c: The comparison.
+        alone: See `sentence`.
+    """
     d = asdict(c)
     d["difference"] = c.difference._asdict()
-    return {**d, "sentence": sentence(c)}
+    return {**d, "sentence": sentence(c, alone=alone)}

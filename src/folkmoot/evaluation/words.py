@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from folkmoot.evaluation.collaboration.bounds import ORACLE
 from folkmoot.evaluation.contrast import Contrast
-from folkmoot.evaluation.summary import ORACLE, Row, Summary
+from folkmoot.evaluation.summary import Row, Summary
 
 LEGEND = (
-    "Accuracy: mean score, what could not be scored counts as 0, with 95 % Wilson interval. Parsed: share of samples with "
+    "Accuracy: mean score with 95 % Wilson interval; what could not be scored counts as 0, what failed (calls) is left out. Parsed: share of samples with "
     "an answer. Calls and tokens: mean per question; cached calls count at their original cost. Seconds: median per question "
     "of the critical path, waiting left out."
 )
@@ -74,9 +75,13 @@ def notes(summary: Summary) -> list[str]:
     """What a reader must know beside the figures: failed samples, the ceiling, several comparisons."""
     said = []
     for row in summary.overall:
-        bad = [f"{n} {o}" for o, n in row.outcomes.items() if n and o not in ("scored", "unparsed")]
+        bad = [f"{n} {o}" for o, n in row.outcomes.items() if n and o not in ("scored", "unparsed", "error")]
         if bad:
             said.append(f"{row.system}: {', '.join(bad)} of {row.samples} samples, counted as 0.")
+        if failed := row.outcomes.get("error"):
+            said.append(
+                f"{row.system}: {failed} of {row.samples} samples failed and are left out; run again to try them again."
+            )
         if row.absent:
             said.append(
                 f"{row.system}: calls failed in {row.absent} of {row.samples} samples, members were absent there."

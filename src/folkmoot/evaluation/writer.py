@@ -25,13 +25,14 @@ class Writer(Generic[T]):
         self._store = store
         self._news = threading.Condition()
         self._waiting: list[tuple[T, Future[None]]] = []
-        self._closing = False
+        self._closing = self._busy = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
     def put(self, thing: T) -> Future[None]:
         """Hand over; the future is done once it is stored."""
         done: Future[None] = Future()
+        done.set_running_or_notify_cancel()  # whoever waits may be cancelled; what was handed over is stored all the same
         with self._news:
             if self._closing:
                 raise RuntimeError("the writer is closed")
@@ -39,6 +40,11 @@ class Writer(Generic[T]):
             self._waiting.append((thing, done))
             self._news.notify_all()
         return done
+
+    def drain(self) -> None:
+        """Wait until everything that was handed over is stored, or has failed."""
+        with self._news:
+            self._news.wait_for(lambda: not self._waiting and not self._busy)
 
     def close(self) -> None:
         """Store what is waiting and end. Idempotent."""
@@ -52,6 +58,7 @@ class Writer(Generic[T]):
             with self._news:
                 self._news.wait_for(lambda: self._waiting or self._closing)
                 batch, self._waiting = self._waiting, []
+                self._busy = bool(batch)
                 self._news.notify_all()
             if not batch:
                 return
@@ -63,3 +70,6 @@ class Writer(Generic[T]):
             else:
                 for _, done in batch:
                     done.set_result(None)
+            with self._news:
+                self._busy = False
+                self._news.notify_all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hmac
 import json
 import os
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,17 @@ from folkmoot.sandbox.limits import Limits, Verdict
 START_S = 60.0
 """Patience until both processes stand ready, on a machine that is busy."""
 _TOLD = 64 * 1024  # most that is read of a process
+_SCARCE = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 _PACKAGE = "folkmoot.sandbox.inside"
 _INSIDE = ("syscalls", "seccomp", "landlock", "confine", "wire", "namespaces", "solver", "checker", "start")
 
 
 class NotStarted(RuntimeError):  # noqa: N818 - reads as a sentence: raise NotStarted(...)
     """The sandbox itself did not start; nothing is said about the program."""
+
+
+class Exhausted(NotStarted):
+    """The machine is out of descriptors, processes or memory: the next time it may start."""
 
 
 @cache
@@ -43,6 +50,9 @@ class _Process:
     """A process, what is still to be told to it, and what it has told."""
 
     popen: subprocess.Popen[bytes]
+    stdin: FileIO
+    stdout: FileIO
+    stderr: FileIO
     todo: memoryview
     out: bytearray = field(default_factory=bytearray)
     err: bytearray = field(default_factory=bytearray)
@@ -65,48 +75,50 @@ def check(kind: Kind, program: str, tests: str, entry: str, *, given: str = "", 
     token = secrets.token_hex(32)
     try:
         command, job = kind.command(), kind.job()
-    except (OSError, subprocess.SubprocessError) as e:
-        raise NotStarted(f"{kind.name}: {e}") from None
-    job |= {"modules": _modules(), "limits": asdict(limits), "most": limits.output_kib * 1024}
-    asked, call = os.pipe()
-    reply, told = os.pipe()
-    try:
-        solver = {"role": "solver", "program": program, "requests": asked, "replies": told}
-        checker = {"role": "checker", "tests": tests, "given": given, "entry": entry, "token": token}
-        with (
-            _process(command, job | solver, (asked, told)) as one,
-            _process(command, job | checker | {"requests": call, "replies": reply}, (call, reply)) as two,
-        ):
-            for fd in (asked, call, reply, told):
-                os.close(fd)
-            asked = -1
+        job |= {"modules": _modules(), "limits": asdict(limits), "most": limits.output_kib * 1024}
+        with contextlib.ExitStack() as processes:
+            with contextlib.ExitStack() as ends:  # the processes have their own copies
+                asked, call = _pipe(ends, ends)
+                reply, told = _pipe(ends, ends)
+                solver = {"role": "solver", "program": program, "requests": asked.fileno(), "replies": told.fileno()}
+                checker = {"role": "checker", "tests": tests, "given": given, "entry": entry, "token": token}
+                checker |= {"requests": call.fileno(), "replies": reply.fileno()}
+                one = processes.enter_context(_process(command, job | solver, (asked, told)))
+                two = processes.enter_context(_process(command, job | checker, (call, reply)))
             return _verdict(kind, one, two, token, limits.seconds)
-    finally:
-        if asked >= 0:
-            for fd in (asked, call, reply, told):
-                os.close(fd)
+    except (OSError, subprocess.SubprocessError) as e:
+        scarce = isinstance(e, OSError) and e.errno in _SCARCE
+        raise (Exhausted if scarce else NotStarted)(f"{kind.name}: {e}") from None
+
+
+def _pipe(reading: contextlib.ExitStack, writing: contextlib.ExitStack) -> tuple[FileIO, FileIO]:
+    """A pipe, and who closes its ends."""
+    read, write = os.pipe()
+    return reading.enter_context(FileIO(read, "rb")), writing.enter_context(FileIO(write, "wb"))
 
 
 @contextlib.contextmanager
-def _process(command: list[str], job: dict[str, Any], fds: tuple[int, int]) -> Iterator[_Process]:
-    popen = subprocess.Popen(  # noqa: S603 - our own command line
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        pass_fds=fds,
-        env={},
-        cwd="/",
-        start_new_session=True,
-    )
-    try:
-        yield _Process(popen, memoryview(json.dumps(job).encode()))
-    finally:
-        _stop(popen)
-        for stream in (popen.stdin, popen.stdout, popen.stderr):
-            assert stream is not None
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
+def _process(command: list[str], job: dict[str, Any], fds: tuple[FileIO, FileIO]) -> Iterator[_Process]:
+    with contextlib.ExitStack() as ours:
+        # subprocess.PIPE would leave pipes open if only some of the three can be made
+        with contextlib.ExitStack() as theirs:
+            stdin, told = _pipe(theirs, ours)
+            out, stdout = _pipe(ours, theirs)
+            err, stderr = _pipe(ours, theirs)
+            popen = subprocess.Popen(  # noqa: S603 - our own command line
+                command,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                pass_fds=[fd.fileno() for fd in fds],
+                env={},
+                cwd="/",
+                start_new_session=True,
+            )
+        try:
+            yield _Process(popen, told, out, err, memoryview(json.dumps(job).encode()))
+        finally:
+            _stop(popen)
 
 
 def _stop(popen: subprocess.Popen[bytes]) -> None:
@@ -133,23 +145,18 @@ def _verdict(kind: Kind, solver: _Process, checker: _Process, token: str, second
     begun, deadline = 0.0, time.monotonic() + START_S
     with selectors.DefaultSelector() as selector:
         for process in (solver, checker):
-            popen = process.popen
-            assert popen.stdin is not None
-            assert popen.stdout is not None
-            assert popen.stderr is not None
-            for stream in (popen.stdin, popen.stdout, popen.stderr):
+            for stream in (process.stdin, process.stdout, process.stderr):
                 os.set_blocking(stream.fileno(), False)
-            selector.register(popen.stdin, selectors.EVENT_WRITE, (process, None))
-            selector.register(popen.stdout, selectors.EVENT_READ, (process, process.out))
-            selector.register(popen.stderr, selectors.EVENT_READ, (process, process.err))
+            selector.register(process.stdin, selectors.EVENT_WRITE, (process, None))
+            selector.register(process.stdout, selectors.EVENT_READ, (process, process.out))
+            selector.register(process.stderr, selectors.EVENT_READ, (process, process.err))
         while (left := deadline - time.monotonic()) > 0:
             for key, _ in selector.select(left):
                 process, into = key.data
                 if not (_write(process) if into is None else _read(key.fd, into)):
                     selector.unregister(key.fileobj)
                     if into is None:
-                        with contextlib.suppress(BrokenPipeError):
-                            process.popen.stdin.close()
+                        process.stdin.close()
                     elif into is checker.out:
                         return _final(kind, solver, checker, token, begun)
             if not begun and _ready(_frames(checker.out)):
@@ -162,9 +169,8 @@ def _verdict(kind: Kind, solver: _Process, checker: _Process, token: str, second
 
 def _write(process: _Process) -> bool:
     """Tell some more; whether there is more to tell."""
-    assert process.popen.stdin is not None
     try:
-        process.todo = process.todo[os.write(process.popen.stdin.fileno(), process.todo[: 1 << 16]) :]
+        process.todo = process.todo[os.write(process.stdin.fileno(), process.todo[: 1 << 16]) :]
     except BlockingIOError:
         return True
     except BrokenPipeError:
@@ -202,8 +208,7 @@ def _final(kind: Kind, solver: _Process, checker: _Process, token: str, begun: f
     frames = _frames(checker.out)
     if not _ready(frames):
         for process in (solver, checker):
-            assert process.popen.stderr is not None
-            _read(process.popen.stderr.fileno(), process.err)
+            _read(process.stderr.fileno(), process.err)
         raise NotStarted(f"{kind.name}: {_said(solver, checker) or 'it ended before it began'}")
     seconds = time.monotonic() - begun if begun else 0.0
     last = frames[-1] if isinstance(frames[-1], dict) else {}

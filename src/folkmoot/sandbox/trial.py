@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from folkmoot.engines.contract import Missing
-from folkmoot.sandbox.check import NotStarted, check
+from folkmoot.sandbox.check import Exhausted, NotStarted, check
 from folkmoot.sandbox.kinds import UNSAFE, Kind, kinds
 from folkmoot.sandbox.limits import Limits, Verdict
 
@@ -73,6 +73,9 @@ def probe(kind: Kind) -> str:
 
     Returns:
         What went wrong, or nothing if it holds.
+
+    Raises:
+        Exhausted: It could not be tried: the machine is out of descriptors, processes or memory.
     """
     with (
         tempfile.TemporaryDirectory(prefix="folkmoot-") as folder,
@@ -84,6 +87,8 @@ def probe(kind: Kind) -> str:
         tests = _TESTS.format(port=server.getsockname()[1], private=private, outside=outside, pid=os.getpid())
         try:
             verdict = check(kind, _PROBE, tests, "attempts", limits=Limits())
+        except Exhausted:  # says nothing of this kind, and would be remembered
+            raise
         except NotStarted as e:
             return str(e)
         if os.path.exists(outside):
@@ -91,18 +96,26 @@ def probe(kind: Kind) -> str:
     return "" if verdict.passed else f"{kind.name}: {verdict.why}"
 
 
-@cache
+@cache  # of what it returns, not of what it raises
 def _found() -> tuple[Kind, Isolation]:
     failures: list[str] = []
     for kind in kinds():
-        if not (failure := probe(kind)):
+        try:
+            failure = probe(kind)
+        except OSError as e:
+            raise Exhausted(f"{kind.name} cannot be tried: {e}") from None
+        if not failure:
             return kind, Isolation(kind.name, kind.layers, True, "; ".join(failures))
         failures.append(failure)
     return UNSAFE, Isolation(UNSAFE.name, UNSAFE.layers, False, "; ".join(failures) or "written for Linux only")
 
 
 def isolation() -> Isolation:
-    """The strongest isolation that works here, tried once per process (about a second)."""
+    """The strongest isolation that works here, tried once per process (about a second).
+
+    Raises:
+        NotStarted: It could not be tried: the machine is out of descriptors, processes or memory.
+    """
     return _found()[1]
 
 

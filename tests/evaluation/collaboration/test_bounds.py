@@ -14,7 +14,6 @@ def test_draw_by_draw() -> None:
         "oracle": {A: (1, 0), B: (0.5,)},
         "random member": {A: (0.5, 0), B: (0.375,)},
     }
-    assert bounds({"ana": {A: (1, 0, 1)}, "bo": {A: (0,)}})["oracle"] == {A: (1,)}
     assert bounds({}) == {}
 
 

@@ -124,13 +124,16 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare two systems on the same questions and say in one sentence what may be said."""
+    from folkmoot.documents import BadInput
+    from folkmoot.evaluation.compare import alike
     from folkmoot.evaluation.compare import compare as contrast
     from folkmoot.evaluation.folder import opened
     from folkmoot.evaluation.verdicts import compare_json, sentence
     from folkmoot.visible import visible
 
     with opened(folder) as run:
-        clusters = {key: item.cluster for key, item in run.items().items() if item.cluster}
+        items = run.items()
+        clusters = {key: item.cluster for key, item in items.items() if item.cluster}
         suited = run.manifest.get("margin")
         given: dict[str, Any] = {
             "task": task,
@@ -138,22 +141,44 @@ def compare(
             "clusters": clusters,
             "seed": run.manifest.get("seed", 0),
             "partial": partial,
-            "planned": _samples(run),
+            "planned": run.tasks,
+            "draws": run.manifest["draws"],
         }
+        family = None
         if with_ is None:
-            found = contrast(run.figures, a, b, **given)
+            family = None if task or partial else _family(run, a, b)
+            found = contrast(run.figures, a, b, **given, family=family)
         else:
             with opened(with_) as other:
-                given |= {"others": other.figures, "others_planned": _samples(other), "others_name": str(other.folder)}
+                equal, differing = ({k for k in keys if task in (None, k[0])} for keys in alike(items, other.items()))
+                if differing and not equal:
+                    raise BadInput(
+                        f"{other.folder}: none of the {len(differing)} questions of the same name is the same there, with "
+                        "the same accepted answers; compare runs on the same data"
+                    )
+                given |= {
+                    "others": other.figures,
+                    "others_planned": other.tasks,
+                    "others_draws": other.manifest["draws"],
+                    "others_name": str(other.folder),
+                    "only": equal,
+                }
                 found = contrast(run.figures, a, b, **given)
+            if differing:
+                of = f"{len(differing)} of {len(equal) + len(differing)} questions of the same name"
+                why = f"{of} differ there in their words or accepted answers and are left out"
+                typer.echo(visible(f"{other.folder}: {why}"), err=True)
     if json:
-        say_json(compare_json(found))
+        say_json(compare_json(found, alone=family is None))
     else:
-        typer.echo(visible(sentence(found)))
+        typer.echo(visible(sentence(found, alone=family is None)))
 
 
-def _samples(run: Run) -> dict[str, int]:
-    return {task: n * int(run.manifest["draws"]) for task, n in run.tasks.items()}
+def _family(run: Run, a: str, b: str) -> list[tuple[str, str]] | None:
+    """The declared comparisons of a run with this one among them, put as it was asked; None if it is not."""
+    family = [(system, reference) for system, reference in run.manifest.get("family", ())]
+    family = [(a, b) if pair == (b, a) else pair for pair in family]
+    return family if (a, b) in family else None
 
 
 def list_(json: Json = False) -> None:

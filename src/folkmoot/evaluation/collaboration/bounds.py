@@ -19,8 +19,7 @@ def bounds(members: Mapping[str, Scores]) -> dict[str, Scores]:
     expectation of asking one of them at random.
 
     Args:
-        members: The scores of each member alone. Draws are paired by position; where members have different numbers of
-            draws (an unfinished run), those that all have are used.
+        members: The scores of each member alone, in the same draws.
 
     Returns:
         Both; nothing without members.
@@ -29,7 +28,7 @@ def bounds(members: Mapping[str, Scores]) -> dict[str, Scores]:
         return {}
     first, *others = members.values()
     drawn: dict[Key, list[tuple[float, ...]]] = {
-        item: list(zip(*(m[item] for m in members.values()), strict=False))
+        item: list(zip(*(m[item] for m in members.values()), strict=True))
         for item in first
         if all(item in m for m in others)
     }

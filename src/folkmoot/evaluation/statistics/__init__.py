@@ -8,17 +8,14 @@ from folkmoot.evaluation.statistics.intervals import design_effect as design_eff
 from folkmoot.evaluation.statistics.intervals import wilson as wilson
 from folkmoot.evaluation.statistics.margins import equivalence as equivalence
 from folkmoot.evaluation.statistics.margins import non_inferiority as non_inferiority
-from folkmoot.evaluation.statistics.multiplicity import benjamini_hochberg as benjamini_hochberg
 from folkmoot.evaluation.statistics.multiplicity import holm as holm
 from folkmoot.evaluation.statistics.permutation import mcnemar as mcnemar
 from folkmoot.evaluation.statistics.permutation import sign_flip as sign_flip
 from folkmoot.evaluation.statistics.planning import Design as Design
 from folkmoot.evaluation.statistics.planning import detectable as detectable
-from folkmoot.evaluation.statistics.planning import discordance as discordance
 from folkmoot.evaluation.statistics.planning import observed as observed
 from folkmoot.evaluation.statistics.planning import sample_size as sample_size
 from folkmoot.evaluation.statistics.resampling import FEWEST_DIFFERING as FEWEST_DIFFERING
 from folkmoot.evaluation.statistics.resampling import Bootstrap as Bootstrap
 from folkmoot.evaluation.statistics.resampling import bca as bca
 from folkmoot.evaluation.statistics.resampling import bootstrap as bootstrap
-from folkmoot.evaluation.statistics.resampling import mean_interval as mean_interval

@@ -18,15 +18,3 @@ def holm(ps: Sequence[float]) -> list[float]:
         worst = max(worst, min(1.0, (m - rank) * ps[i]))
         adjusted[i] = worst
     return adjusted
-
-
-def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
-    """Adjusted p for the false discovery rate (Benjamini and Hochberg 1995, J. R. Stat. Soc. B 57:289), in the order given.
-
-    Of what is called at 5 % of these, at most 5 % are false on average. For searching among many, not for claims.
-    """
-    m, best, adjusted = len(ps), 1.0, [0.0] * len(ps)
-    for rank, i in sorted(enumerate(sorted(range(m), key=ps.__getitem__), 1), reverse=True):
-        best = min(best, ps[i] * m / rank)
-        adjusted[i] = best
-    return adjusted

@@ -58,26 +58,6 @@ class Design:
         return self.draws == 1 and self.cluster == 1 and not self.partial
 
 
-def discordance(a: float, b: float, correlation: float = 0.0) -> float:
-    """Share of items that only one of two systems gets right, from their accuracies and the correlation of being right.
-
-    Args:
-        a: Accuracy of the one, 0 to 1.
-        b: Accuracy of the other.
-        correlation: Phi coefficient over the items, -1 to 1.
-
-    Raises:
-        ValueError: No two systems have these three figures together.
-
-    >>> round(discordance(0.6, 0.5, 0.4), 3)
-    0.304
-    """
-    both = a * b + correlation * math.sqrt(a * (1 - a) * b * (1 - b))
-    if not max(0.0, a + b - 1) - 1e-9 <= both <= min(a, b) + 1e-9:
-        raise ValueError(f"accuracies {a} and {b} cannot have the correlation {correlation}")
-    return a + b - 2 * both
-
-
 def sample_size(difference: float, design: Design = Design()) -> int | None:
     """Items needed to show a difference with the design's power (Connor 1987, Biometrics 43:207).
 

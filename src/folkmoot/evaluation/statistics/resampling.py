@@ -196,16 +196,6 @@ def bca(
     return Difference(drawn.mean, max(low, -1.0), min(high, 1.0))
 
 
-def mean_interval(values: Sequence[float], seed: int | str, *, resamples: int = 2000) -> Interval:
-    """95 % BCa bootstrap interval of a mean of independent values of any size: tokens, seconds, money.
-
-    Fewer than two values say nothing of their spread: then both ends are the mean (0 without values).
-    """
-    if len(values) < 2:
-        return Interval(values[0], values[0]) if values else Interval(0.0, 0.0)
-    return bootstrap(units(values), seed=seed, resamples=resamples, guarded=False).interval()
-
-
 class _Pool(NamedTuple):
     """What one stratum is resampled from."""
 

@@ -41,6 +41,7 @@ class Kept:
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __len__ = __iter__ = __contains__ = __getitem__ = _no
     __hash__ = __str__ = __repr__ = __int__ = __float__ = __index__ = __getattr__ = _no
+    __class__ = property(_no)  # or isinstance would see the methods here, and take anything for an Iterable
 
 
 class Remote:
@@ -52,7 +53,7 @@ class Remote:
 
     def fail(self, why: str) -> Failed:
         """Note the failure, for good, and make the exception to raise."""
-        self.failure = self.failure or why
+        self.failure = self.failure or why.strip() or "the program failed"  # the words may be its own, even none
         return Failed(self.failure)
 
     def expect(self) -> dict[str, Any]:
@@ -158,12 +159,11 @@ def check(job: dict[str, Any], layers: dict[str, bool]) -> None:
         wire.send(verdict, {"ready": [remote.expect().get("layers"), layers]})
         remote.expect()
         _run(job, remote)
-        why = remote.failure
-    except Failed as e:
-        why = str(e)
     except BaseException as e:
-        why = remote.failure or _where(e, job["tests"])
-    wire.send(verdict, {"failed": why} if why else {"token": job["token"]})
+        wire.send(verdict, {"failed": remote.failure or _where(e, job["tests"])})
+        return
+    # the tests may have swallowed the failure
+    wire.send(verdict, {"failed": remote.failure} if remote.failure else {"token": job["token"]})
 
 
 def _run(job: dict[str, Any], remote: Remote) -> None:

@@ -117,7 +117,7 @@ def encode(value: Any, keep: Callable[[Any], dict[str, Any]]) -> Any:
             return {"k": "complex", "v": [v.real, v.imag]}
         if issubclass(kind, range):
             return {"k": "range", "v": many((v.start, v.stop, v.step))}
-        if isinstance(v, (type({}.keys()), type({}.values()), type({}.items()))):
+        if issubclass(kind, (type({}.keys()), type({}.values()), type({}.items()))):
             return {"k": type(v).__name__, "v": many(v)}
         name = type(v).__name__
         if name == "deque" and _plain(type(v)):
@@ -255,17 +255,22 @@ def describe(e: BaseException) -> dict[str, Any]:
 def _text(e: BaseException) -> str:
     try:
         return str.__str__(str(e))[:300]
-    except Exception:
+    except BaseException:  # its text may ask an object that only the program has, which ends everything
         return ""
 
 
 def rebuild(data: Any) -> Exception:
-    """The nearest built-in exception to the one described."""
+    """The nearest built-in exception to the one described, or RuntimeError for one that ends an iteration (PEP 479).
+
+    Otherwise a program could end the loops of its tests before they have seen anything: ``all(map(...))`` holds then.
+    """
     import builtins
 
     if not isinstance(data, dict):
         raise Unplain("no exception")
     for name in data.get("is") or ():
+        if name in ("StopIteration", "StopAsyncIteration", "GeneratorExit"):
+            return RuntimeError(f"{name}: {data.get('text')}".removesuffix(": "))
         kind = getattr(builtins, name, None) if isinstance(name, str) else None
         if isinstance(kind, type) and issubclass(kind, Exception):
             try:
