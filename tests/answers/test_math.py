@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -161,7 +164,7 @@ def test_a_worker_that_cannot_be_started_is_an_error_and_the_next_call_works(
     before = os.listdir("/proc/self/fd")
     with monkeypatch.context() as without:
         without.setattr(what, no)
-        with pytest.raises(RuntimeError, match="cannot be started here: .*Too many open files") as said:
+        with pytest.raises(RuntimeError, match=r"cannot be started here: .*Too many open files") as said:
             math.equal("(x+8)^2", "x^2+16x+64", deadline=30)
     assert "\n" not in str(said.value)
     assert os.listdir("/proc/self/fd") == before

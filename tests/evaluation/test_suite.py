@@ -215,6 +215,37 @@ def test_systems_that_differ_in_name_alone_have_samples_of_their_own(tmp_path):
     assert (len(keys), len(set(keys))) == (6, 6)
 
 
+def test_a_team_of_three_is_not_taken_for_two_with_a_judge(tmp_path):
+    """Everybody who speaks is the same; who is a member is not."""
+    text = "name: t\ntasks: [sums]\nlimit: 1\nteam: [{name: ana, model: a}, {name: bo, model: b}, {name: cy, model: c}]\n"
+    two = plan_of(tmp_path, text + "systems: [{graph: judge_select, team: [ana, bo], with: {judge: cy}}]\n")
+    three = plan_of(tmp_path, text + "systems: [{graph: judge_select, team: [ana, bo, cy], with: {judge: cy}}]\n")
+    pool = Pool(Completions(None), scripted=True)
+    keys = [{s.key for s in samples(p, engines(p, pool), p.graphs)} for p in (two, three)]
+    assert not keys[0] & keys[1]
+
+
+def test_a_task_stands_in_a_suite_once_whatever_its_split(tmp_path):
+    with pytest.raises(BadInput, match=r"mine.yaml:4: two tasks are called 'sums'"):
+        plan_of(tmp_path, GOOD.replace("tasks: [sums]", "tasks: [sums, {name: sums, split: dev}]"))
+
+
+def test_rows_that_are_computed_keep_their_names(tmp_path):
+    with pytest.raises(BadInput, match="'oracle' is the name of a row that is computed"):
+        plan_of(tmp_path, GOOD.replace("name: big", "name: oracle"))
+
+
+def test_dev_questions_that_are_all_test_questions_leave_the_task_without_dev(tmp_path):
+    row = '{"id": "%s", "split": "%s", "question": "1 + 1?", "answer": "2"}\n'
+    (tmp_path / "own.jsonl").write_text(row % ("a", "test") + row % ("b", "dev"), encoding="utf-8")
+    task = "name: own\ndescription: d\nanswer: number\ndata: {file: own.jsonl}\n"
+    (tmp_path / "own.yaml").write_text(task, encoding="utf-8")
+    plan = plan_of(tmp_path, GOOD.replace("tasks: [sums]", "tasks: [own.yaml]"))
+    (found,) = plan.tasks
+    assert (len(found.items), found.dev, plan.chooses) == (1, (), False)
+    assert {f.kind for f in found.findings} == {"overlap"}
+
+
 def test_systems_advance_together_question_by_question(tmp_path):
     plan = plan_of(tmp_path, GOOD)
     people = engines(plan, Pool(Completions(None), scripted=True))

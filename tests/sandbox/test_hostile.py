@@ -360,29 +360,14 @@ def test_a_hostile_program_fails_and_harms_nothing(name, judge, machine, strays)
 
 
 # What ends a loop, decides a comparison or says what a value is, asked for by usual ways to write tests.
-ENDINGS = {
+RAISED = {
     "StopIteration": "def f(x): raise StopIteration",
     "a subclass of StopIteration": "class Done(StopIteration): pass\ndef f(x): raise Done(4)",
     "an exception that is called StopIteration": "def f(x): raise type('StopIteration', (Exception,), {'__module__': 'builtins'})",
     "StopAsyncIteration": "def f(x): raise StopAsyncIteration",
-    "GeneratorExit": "def f(x): raise GeneratorExit",
-    "KeyboardInterrupt": "def f(x): raise KeyboardInterrupt",
-    "SystemExit": "def f(x): raise SystemExit(0)",
     "AssertionError": "class Passed(AssertionError): pass\ndef f(x): raise Passed",
     "IndexError": "def f(x): raise IndexError",
     "AttributeError": "def f(x): raise AttributeError",
-    "without a word": "def f(x): raise type('', (BaseException,), {})",
-    "NotImplemented": "def f(x): return NotImplemented",
-    "an object that is all": """
-        class All:
-            def yes(self, *_): return True
-            __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __bool__ = yes
-            def __ne__(self, other): return False
-            def __hash__(self): return 4
-            def __iter__(self): return iter(())
-            def __len__(self): return 0
-        def f(x): return All()
-        """,
     "an iterator that ends in StopIteration": """
         class Stops:
             def __iter__(self): return self
@@ -395,6 +380,22 @@ ENDINGS = {
             raise IndexError
         """,
 }
+ENDED = {
+    "GeneratorExit": "def f(x): raise GeneratorExit",
+    "KeyboardInterrupt": "def f(x): raise KeyboardInterrupt",
+    "SystemExit": "def f(x): raise SystemExit(0)",
+    "without a word": "def f(x): raise type('', (BaseException,), {})",
+}
+ALL = """
+        class All:
+            def yes(self, *_): return True
+            __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __bool__ = yes
+            def __ne__(self, other): return False
+            def __hash__(self): return 4
+            def __iter__(self): return iter(())
+            def __len__(self): return 0
+        def f(x): return All()
+"""
 LOOPS_OF_TESTS = {
     "all of a map": "assert all(map(lambda c: candidate(c[0]) == c[1], CASES))",
     "all of a generator": "assert all(candidate(x) == y for x, y in CASES)",
@@ -435,15 +436,50 @@ LOOPS_OF_TESTS = {
 }
 
 
-@pytest.mark.parametrize("loop", LOOPS_OF_TESTS)
-def test_no_ending_makes_an_assertion_hold(loop):
+CASES = "CASES = [(2, 4), (3, 9)]\n"
+EACH = "".join(f"def t{i}(candidate):\n    {loop}\n" for i, loop in enumerate(LOOPS_OF_TESTS.values()))
+EACH += f"""
+def check(candidate):
+    held = []
+    for i in range({len(LOOPS_OF_TESTS)}):
+        try:
+            globals()[f"t{{i}}"](candidate)
+        except Exception:
+            continue
+        held.append(i)
+    assert len(held) == HOLD, held
+"""
+
+
+def test_usual_ways_to_write_tests_hold_for_a_right_program():
     kind, _ = trial._found()
-    tests = f"CASES = [(2, 4), (3, 9)]\ndef check(candidate):\n    {LOOPS_OF_TESTS[loop]}"
+    tests = CASES + EACH.replace("HOLD", str(len(LOOPS_OF_TESTS)))
     assert check(kind, "def f(x): return x * x", tests, "f", limits=LONG).why == ""
-    for name, program in ENDINGS.items():
-        verdict = check(kind, textwrap.dedent(program), tests, "f", limits=LONG)
-        assert not verdict.passed, name
-        assert verdict.why, name
+
+
+@pytest.mark.parametrize("name", RAISED)
+def test_no_exception_makes_an_assertion_hold(name):
+    kind, _ = trial._found()
+    tests = CASES + EACH.replace("HOLD", "0")
+    assert check(kind, textwrap.dedent(RAISED[name]), tests, "f", limits=LONG).why == ""
+
+
+@pytest.mark.parametrize("name", LOOPS_OF_TESTS)
+def test_no_object_makes_an_assertion_hold(name):
+    kind, _ = trial._found()
+    tests = f"{CASES}def check(candidate):\n    {LOOPS_OF_TESTS[name]}"
+    verdict = check(kind, textwrap.dedent(ALL), tests, "f", limits=LONG)
+    assert not verdict.passed
+    assert verdict.why
+
+
+@pytest.mark.parametrize("name", ENDED)
+def test_what_ends_a_process_is_never_swallowed(name):
+    kind, _ = trial._found()
+    tests = "def check(candidate):\n    try:\n        candidate(2)\n    except:\n        pass"
+    verdict = check(kind, ENDED[name], tests, "f", limits=LONG)
+    assert not verdict.passed
+    assert verdict.why
 
 
 TEST_TRICKS = {

@@ -163,9 +163,8 @@ def test_a_machine_out_of_descriptors_is_an_error_and_no_verdict(descriptors):
         descriptors(more)
         try:
             assert run_check(*RIGHT).passed
-        except NotStarted as e:
+        except NotStarted:
             failed += 1
-            assert "\n" not in str(e)
         finally:
             descriptors(None)
         assert sorted(os.listdir("/proc/self/fd")) == before
