@@ -14,9 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from folkmoot.engines.vllm import VllmEngine
 from folkmoot.engines.vllm_boot import environment
+
+settings.register_profile("shared", deadline=None)  # on a busy machine any example may take long
+settings.load_profile("shared")
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN

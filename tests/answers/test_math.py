@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import resource
@@ -165,10 +164,10 @@ def test_a_worker_that_cannot_be_started_is_an_error_and_the_next_call_works(
     with monkeypatch.context() as without:
         without.setattr(what, no)
         with pytest.raises(RuntimeError, match=r"cannot be started here: .*Too many open files") as said:
-            math.equal("(x+8)^2", "x^2+16x+64", deadline=30)
+            math.equal(f"(x+8)^2+{len(what)}", f"x^2+16x+{64 + len(what)}", deadline=30)
     assert "\n" not in str(said.value)
     assert os.listdir("/proc/self/fd") == before
-    assert math.equal("(x+8)^2", "x^2+16x+64", deadline=30)
+    assert math.equal(f"(x+8)^2+{len(what)}", f"x^2+16x+{64 + len(what)}", deadline=30)
 
 
 def test_a_machine_out_of_descriptors_makes_no_answers_differ() -> None:
@@ -176,15 +175,17 @@ def test_a_machine_out_of_descriptors_makes_no_answers_differ() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     os.close(first := os.dup(0))
     before = os.listdir("/proc/self/fd")
-    try:
-        for more in range(8):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (first + more, hard))
-            with contextlib.suppress(RuntimeError):
-                assert math.equal(f"(x+{20 + more})^2", f"x^2+{40 + 2 * more}x+{(20 + more) ** 2}", deadline=30)
-                break
-            assert os.listdir("/proc/self/fd") == before
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for more in range(8):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (first + more, hard))
+        try:
+            assert math.equal(f"(x+{20 + more})^2", f"x^2+{40 + 2 * more}x+{(20 + more) ** 2}", deadline=30)
+            break
+        except RuntimeError:
+            pass
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert os.listdir("/proc/self/fd") == before
+    assert more > 2
     assert math.equal("(x+9)^2", "x^2+18x+81", deadline=30)
 
 

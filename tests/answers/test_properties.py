@@ -6,11 +6,14 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folkmoot.answers import AnswerType, equal, extract
 from folkmoot.answers.labels import fold
+
+settings.register_profile("answers", deadline=None)  # a busy machine: time is checked below, as processor time
+settings.load_profile("answers")
 
 NUMBER = AnswerType("number")
 TEXT = AnswerType()
@@ -165,6 +168,28 @@ LOOPS = [
     ),
     *("Question: ", "Q:\n", "the ", ": ", "= ", "- - ", "). ", ".,", "_{", "x^", "\\\\", "( since ", "is ", "answer "),
     *("wait, no ", "<think>", "</think>", "```\n", "Answer - ", "a.", "x" * 50, "Answer:\n- Rome\n", "true or "),
+    *(
+        "The answer is A.\nBo: ",
+        "Bo:\n",
+        "<b>",
+        "<b>x</b>",
+        "</s>",
+        "<|x|>",
+        "|---|\n",
+        "\\boxed{A} or ",
+        "if ",
+        "Answer: <",
+    ),
+    *(
+        "not but ",
+        "changed from ",
+        "leaving ",
+        "B would be the answer ",
+        "no, ",
+        "I agree with ",
+        "Peer 1: ",
+        "Answer: A (",
+    ),
 ]
 """Pieces that a model which loops says over and over."""
 

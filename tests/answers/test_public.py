@@ -56,7 +56,25 @@ def test_an_abstention_is_equal_to_nothing(kind: Any) -> None:
     assert not equal(kind, None, None)
     assert not equal(kind, None, "1")
     assert not equal(kind, "1", None)
-    assert equal(kind, "1", "1")
+    one = "yes" if kind == "boolean" else "1"
+    assert equal(kind, one, one)
+
+
+def test_what_is_no_answer_of_its_kind_is_equal_to_nothing() -> None:
+    for kind, said in (
+        ("number", ""),
+        ("number", "abc"),
+        ("boolean", "maybe"),
+        ("choice", "."),
+        ("text", " "),
+        ("labels", ""),
+    ):
+        assert not equal(kind, said, said), (kind, said)  # type: ignore[arg-type]
+
+
+def test_a_missing_reply_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(TypeError, match="must be a text, not NoneType"):
+        extract("number", None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -404,11 +404,11 @@ LOOPS_OF_TESTS = {
     "a loop over a map": "for got, (x, y) in zip(map(lambda c: candidate(c[0]), CASES), CASES):\n        assert got == y",
     "next with a default": "assert next((False for x, y in CASES if candidate(x) != y), True)",
     "next of a map with a default": "assert next(map(lambda c: candidate(c[0]) == c[1], CASES), True)",
-    "iter with an end": "assert not [1 for _ in iter(lambda: candidate(2) == 4, True)]",
+    "iter with an end": "import itertools\n    assert not [*itertools.islice(iter(lambda: candidate(2) == 4, True), 9)]",
     "sorted": "assert sorted(CASES, key=lambda c: candidate(c[0]) == c[1]) == CASES and candidate(2) in [4]",
     "in": "assert candidate(2) in (4, 5) and candidate(3) in {9: 9}",
     "a class": "assert isinstance(candidate(2), int)",
-    "a class without a type": "from collections.abc import Hashable, Sized\n    assert isinstance(candidate(2), (Hashable, Sized)) and candidate(2) >= 4",
+    "a class without a type": "from collections.abc import Sized\n    assert isinstance(candidate(2), (Sized, int))",
     "an asynchronous loop": """import asyncio
     async def go():
         class Cases:

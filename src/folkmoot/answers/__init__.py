@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from folkmoot.answers import choice
-from folkmoot.answers.options import LETTERS, as_shown
+from folkmoot.answers import boolean, choice, figures, labels
+from folkmoot.answers.options import LETTERS, as_shown, folded
 from folkmoot.answers.types import AnswerType, Kind
 
 __all__ = ["AnswerType", "Kind", "equal", "extract"]
@@ -28,6 +28,7 @@ def extract(
         or the program as written.
 
     Raises:
+        TypeError: The reply is no text: None is no empty reply.
         ValueError: Unknown kind, or choices that do not fit it.
 
     >>> extract("choice", "A) Rome is old. So the answer is **b**.", ["Rome", "Paris"])
@@ -37,6 +38,8 @@ def extract(
     >>> extract("number", "That makes 2 * 600 = $1,200.00.")
     '1200'
     """
+    if not isinstance(text, str):
+        raise TypeError(f"the reply must be a text, not {type(text).__name__}; write '' for an empty reply")
     if kind == "choice" and choices is None:
         return choice.extract(text, as_shown([""] * len(LETTERS)), cut=cut)
     if isinstance(choices, str):
@@ -47,7 +50,10 @@ def extract(
 
 
 def equal(kind: Kind, a: str | None, b: str | None) -> bool:
-    """Whether two answers say the same. An abstention (None) is equal to nothing, not even to another.
+    """Whether two answers say the same.
+
+    An abstention (None) is equal to nothing, not even to another; nor is what is no answer of the kind, such as "abc"
+    for a number.
 
     Args:
         kind: ``choice``, ``number``, ``math``, ``text``, ``boolean``, ``labels`` or ``code``.
@@ -60,6 +66,14 @@ def equal(kind: Kind, a: str | None, b: str | None) -> bool:
     >>> equal("number", "42", "42.0"), equal("number", "-3", "3"), equal("choice", None, None)
     (True, False, False)
     """
-    if a is None or b is None:
-        return False
-    return choice.equal(a, b) if kind == "choice" else AnswerType(kind).same(a, b)
+    same = choice.equal if kind == "choice" else AnswerType(kind).same
+    return a is not None and b is not None and _is_one(kind, a) and _is_one(kind, b) and same(a, b)
+
+
+def _is_one(kind: Kind, answer: str) -> bool:
+    """Whether a text is an answer of its kind at all."""
+    if kind == "number":
+        return figures.value(answer) is not None
+    if kind == "boolean":
+        return boolean.canonical(answer) in ("true", "false")
+    return bool(folded(answer) if kind == "choice" else labels.fold(answer) if kind == "labels" else answer.strip())

@@ -1,9 +1,10 @@
 r"""Numbers in writing, with their exact value.
 
-Understood are digits with thousands commas and a decimal point, signs, fractions (``3/4``, ``\frac{3}{4}``, ``2 1/2``),
-scientific notation (``3.5e4``, ``3.5 x 10^4``, ``10^{-3}``), a currency sign before or a unit after the number. A per cent
-sign is a unit: 45% is 45, not 0.45. Not understood, so that nothing is guessed: decimal commas (3,14), scale words (3.5
-million), times of day, dates, other powers.
+Understood are digits with a decimal point and thousands parted by commas, apostrophes or spaces, signs, fractions
+(``3/4``, ``\frac{3}{4}``, ``2 1/2``), scientific notation (``3.5e4``, ``3.5 x 10^4``, ``10^{-3}``), one scale word (3.5
+million), a currency sign before or a unit after the number. A per cent sign is a unit: 45% is 45, not 0.45. Not understood,
+so that nothing is guessed: decimal commas (3,14), scale letters (5k), two scale words (5 hundred thousand), times of day,
+dates, other powers, digits that belong to a word (COVID-19).
 """
 
 from __future__ import annotations
@@ -25,9 +26,23 @@ _POWER = (
 )
 _TIMES_POWER = re.compile(rf"\s*[×xX*·⋅]\s*{_POWER}")
 _POWER_OF_TEN = re.compile(_POWER)
+SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _SCALE = re.compile(
-    r"[\s-]*(?:hundred|thousand|million|billion|trillion|dozen|k|M|bn)\b|\s*(?:×|x|\*)\s*10\s*\^", re.ASCII
+    r"[\s-]*(?:(?i:hundred|thousand|million|billion|trillion|dozen|ten)(?i:s|ths?)?|k|M|bn)\b|\s*(?:×|x|\*)\s*10\s*\^",
+    re.ASCII,
 )
+_SCALED = re.compile(  # 3 million; not 3 hundred thousand, 3 thousand five hundred, nor 3 hundred dollar bills
+    rf"\s*(?P<word>{'|'.join(SCALES)})\b(?![-–/^*])(?!\s*(?:[-+×÷–]\s*)?\d)"
+    rf"(?!\s+(?:and\s+)?(?:an?\s+)?(?:{'|'.join(SCALES)}|half|quarter|one|two|three|four|five|six|seven|eight|nine|ten|eleven|"
+    r"twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)\b)"
+    r"(?!\s+(?:dollar|euro|pound|year|day|hour|meter|metre|mile|gram|watt|yard|foot|page|piece|seat|person|man|bill)\b)",
+    re.I,
+)
+_THOUSANDS = re.compile(  # a plain space parts numbers too: there must be more to it
+    r"(?<![\w.,'’-])(?P<n>\d{1,3}(?:(?:'\d{3})+|(?:’\d{3})+|(?:[\u2009\u202f]\d{3})+"
+    r"|(?:[ \u00a0]000)+)|\d{1,2}(?:[ \u00a0]\d{3}){2,})(?![\w'’/]|[ \u00a0\u2009\u202f,]\d)"
+)
+_POWER_OF_UNIT = re.compile(r"\d\s?(?:[kcmd]?m|ft|in|yd|mi)\Z")
 _GLUED = re.compile(r"-?[A-Za-z_\u0370-\u03ff√∞]+")
 _UNIT = re.compile(r"\s*(?:[%°¢$€£]|°\s?[CF])|\s*[A-Za-z]+(?:[ /][A-Za-z]+){0,2}")
 _NO_UNIT = frozenset(
@@ -81,7 +96,10 @@ def value(text: str) -> Fraction | None:
     """The number that a text consists of, a currency sign or unit apart; None if it is something else."""
     text = re.sub(r"(?<=\d)\s*/\s*(?=\d)", "/", tidy(text).strip().rstrip("."))
     text = text[1:-1].strip() if text[:1] == text[-1:] == "$" else text
-    found = figures(text := re.sub(r"(?<=[A-Za-z])\^\{?[23]\}?(?=\s*\)?\Z)", "", text))  # m^2 is a unit
+    # m^2 and m2 are units
+    found = figures(
+        text := re.sub(r"(?:(?<=[A-Za-z])\^\{?[23]\}?|(?<=\b[kcmd]m)[23]|(?<=[\d ]m)[23])(?=\s*\)?\Z)", "", text)
+    )
     if len(found) != 1 or not re.fullmatch(r"[\s+(]*", text[: found[0].start]):
         return None
     rest = text[found[0].end :].rstrip().removesuffix(")").rstrip()
@@ -138,6 +156,8 @@ def tidy(text: str) -> str:
         text = re.sub(r"\\[dtc]?frac\s*(\d)\s*(\d)", r"\1/\2", text)
         text = re.sub(r"\\([$%#])", r"\1", text)
         text = re.sub(r"\\(?:times|cdot)(?![A-Za-z])", "×", text)
+    if re.search(r"\d[ '’\u00a0\u2009\u202f]\d\d\d", text):
+        text = _THOUSANDS.sub(lambda m: re.sub(r"\D", "", m["n"]), text)
     if not text.isascii():
         text = re.sub(r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m: "^" + m[0].translate(_SUPERSCRIPTS), text)
         text = re.sub(r"(?<=\d)\s*(?=[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])", " ", text)
@@ -151,8 +171,8 @@ def figures(text: str) -> list[Figure]:
     done = 0
     for m in _RUN.finditer(text):
         start, end, v = m.start(), m.end(), _literal(m[0])
-        if start < done:  # the exponent of the number before
-            continue
+        if start < done or (m[0] in "23" and _POWER_OF_UNIT.search(text, max(0, start - 5), start)):
+            continue  # the exponent of the number or unit before
         if v is not None and (e := _EXPONENT.match(text, end)):
             v, end = v * Fraction(10) ** int(e[0][1:]), e.end()
         elif v is not None and (e := _TIMES_POWER.match(text, end) or _POWER_OF_TEN.match(text, start)):
@@ -161,6 +181,10 @@ def figures(text: str) -> list[Figure]:
         if sign := _SIGN.search(text, max(0, start - 8), start):
             start = sign.start()
             v = -v if v is not None and re.search("[-–]", sign[0]) else v
+        if re.search(r"[-–+][-–+]\Z|[A-Za-z]-\Z", text[max(0, m.start() - 2) : m.start()]):  # --5, COVID-19
+            v = None
+        if v is not None and (scale := _SCALED.match(text, end)):
+            v, end = v * SCALES[scale["word"].lower()], scale.end()
         glued = _GLUED.match(text, end, end + 20)
         done = end
         if (

@@ -12,6 +12,7 @@ import re
 from fractions import Fraction
 
 from folkmoot.answers import figures, math_form, number
+from folkmoot.answers import text as words_of
 from folkmoot.answers.claims import DOUBTFUL, LONGEST, UNSURE, Claim, Reply, claims, plain
 from folkmoot.answers.free import spoken
 from folkmoot.answers.math_form import canonical
@@ -81,6 +82,9 @@ def equal(a: str, b: str, *, deadline: float = DEADLINE) -> bool:
     names = math_form.assigned(a), math_form.assigned(b)
     if all(names) and names[0] != names[1]:
         return False
+    units = math_form.unit(a), math_form.unit(b)
+    if (all(units) and units[0] != units[1]) or one.casefold() == "nan":
+        return False
     if one == two:
         return bool(one)
     if not _comparable(one, two):
@@ -125,10 +129,17 @@ def close() -> None:
 def _comparable(one: str, two: str) -> bool:
     """Whether two spellings that differ can mean the same and are safe to compare."""
     for said in (one, two):
-        if not said or len(said) > _LONGEST or (len(said) == 1 and said.isalpha()) or math_form.wordy(said):
+        if (
+            not said
+            or len(said) > _LONGEST
+            or (len(said) == 1 and said.isalpha() and said != "i")
+            or math_form.wordy(said)
+        ):
             return False
         if not said.isprintable() or _depth(said) > _DEEPEST:
             return False
+        if re.search(r"(?<!_)\d(?:_|\s+\d)", said) or re.fullmatch(r"[A-Z]{2,}", said):
+            return False  # another base, two numbers, two points: math-verify sees one number, or a product
     if one.removeprefix("-") == two.removeprefix("-") or any(re.match(r"-[(\[].*,", said) for said in (one, two)):
         return False  # math-verify loses the sign before a tuple
     numbers = math_form.number(one), math_form.number(two)
@@ -238,7 +249,11 @@ def _clean(said: str) -> str | None:
         said = re.sub(r"(?<![.])\s*(?<![.\\])(?:[.,;]|(?<=[a-z]{2})!)\Z", "", said.strip().strip("`")).strip()
         if len(said) > 1 and said[0] == said[-1] and said[0] in "\"'":
             said = said[1:-1]
-    return said if re.search(r"[^\W_]|\\[a-z{]", said) and not UNSURE.search(said) else None
+    return (
+        said
+        if re.search(r"[^\W_]|\\[a-z{]", said) and not words_of.nothing(said) and said.casefold() != "nan"
+        else None
+    )
 
 
 def _conclusion(text: str) -> str | None:

@@ -8,6 +8,7 @@ text.py; a bare list is a set of solutions, so its order does not count, while `
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from functools import lru_cache
 
 from folkmoot.answers import figures, text
@@ -34,6 +35,7 @@ _SPELLINGS = tuple(
     for pattern, said in (
         (r"√\s*(?:\(([^()]*)\)|(\d+|[A-Za-z]))", r"\\sqrt{\1\2}"),
         (r"(?<!\\)\\!", ""),
+        (r"(?<=\d)(?:\\,|[\u2009\u202f])(?=\d{3}(?!\d))", ""),
         (r"(?<!\\)\\[,;:> ]|~", " "),
         (r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|limits|quad|qquad)(?![A-Za-z])", " "),
         (r"\\(?:textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname|emph)(?![A-Za-z])", r"\\text"),
@@ -59,20 +61,59 @@ _SPELLINGS = tuple(
         (r"\\([%#&])", r"\1"),
     )
 )
+_RECURRING = re.compile(r"(\d{0,20})\.(\d{0,20})\\(?:overline|bar)\s*\{?(\d{1,20})(?:\}|(?!\d))")
+_SCALES = re.compile(rf"(.*\d)\s*(?:\\text\s*\{{)?\s*((?:{'|'.join(figures.SCALES)})\b[A-Za-z ]*?)\s*\}}?", re.I | re.S)
+_MEASURES = {
+    name: of
+    for of, names in {
+        "mm": "millimeter millimetre",
+        "cm": "centimeter centimetre",
+        "m": "meter metre",
+        "km": "kilometer kilometre",
+        "in": "inch",
+        "ft": "foot feet",
+        "yd": "yard",
+        "mi": "mile",
+        "mg": "milligram",
+        "g": "gram",
+        "kg": "kilogram",
+        "lb": "pound",
+        "oz": "ounce",
+        "s": "sec second",
+        "min": "minute",
+        "h": "hr hour",
+        "day": "",
+        "week": "",
+        "month": "",
+        "year": "yr",
+        "ml": "milliliter millilitre",
+        "l": "liter litre",
+        "cent": "",
+        "dollar": "",
+    }.items()
+    for name in (of, *names.split())
+}
 _UNITS = r"(?:cm|km|mm|kg|mg|ft|in|mi|ml|mL|lb|lbs|oz|hr|hrs|min|mph|sec|deg|yd|sq)"
 _TEXT_UNIT = re.compile(r"(?P<x>.*[\w)}%$])\s*\\text\s*\{\s*[A-Za-z./ ^\d-]*\}\s*(?:\^\s*\{?\d\}?)?", re.S)
 _WORD_UNIT = re.compile(
     r"(?P<x>.*(?:[\d)}]|\\pi))\s*(?P<u>[A-Za-z]{2,}(?:[ /][A-Za-z]+){0,2})\s*(?:\^\s*\{?\d\}?)?", re.S
 )
+_UNIT_SAID = re.compile(
+    r".*[\w)}]\s*(?:\\text\s*\{(?P<t>[A-Za-z. ]+)\}|(?<=[\d)}\s])(?P<w>(?:(?:square|sq|cubic) )?[A-Za-z]{2,}))"
+    r"\s*(?:\^\s*\{?(?P<p>\d)\}?)?",
+    re.S,
+)
 _ASSIGNED = re.compile(
-    r"\s*(?P<name>(?:\\[a-z]+|[A-Za-z])(?:_\{?\w+\}?)?\s*'*(?:\s*\(\s*[A-Za-z]\s*\))?|\(\s*[a-z](?:\s*,\s*[a-z])+\s*\))\s*(?:=|\\approx(?![A-Za-z])|\\in(?![A-Za-z]))"
+    r"\s*(?P<name>(?:\\[a-z]+|[A-Za-z])(?:_\{\w+\}|_\w+)?\s*'*(?:\s*\(\s*[A-Za-z]\s*\))?|\(\s*[a-z](?:\s*,\s*[a-z])+\s*\))\s*(?:=|\\approx(?![A-Za-z])|\\in(?![A-Za-z]))"
     r"\s*(?P<said>\S.*)",
     re.S,
 )
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|ne|approx|in|to)(?![A-Za-z])")
 _MATRIX = re.compile(r"\\begin\s*\{(?P<n>[pb]?matrix|array)\}(?:\s*\{[lcr|\s]*\})?(?P<in>.*)\\end\s*\{(?P=n)\}", re.S)
+_CALCULUS = re.compile(r"\W*\\(?:int|sum|prod|lim)(?![A-Za-z])")
 _COMMAND = re.compile(r"\\(?:begin|end)\s*\{\w+\}|\\[A-Za-z]+")
 _PRODUCTS = "abcdefghijklmnopqrstuvwxyz"
+_NO_SOLUTIONS = re.compile(r"\A(no (?:real )?)solutions\Z")
 _SHORT_WORDS = frozenset(
     ["no", "is", "it", "if", "so", "to", "of", "on", "at", "we", "he", "do", "an", "or", "up", "us"]
 )
@@ -104,7 +145,15 @@ def spelled(answer: str) -> str:
     said = re.sub(r"(?<!\\)\$", " ", said) if said.count("$") != 1 else said
     for pattern, instead in _SPELLINGS:
         said = pattern.sub(instead, said)
+    said = _RECURRING.sub(_fraction, said) if "\\" in said else said
     return " ".join(said.split())
+
+
+def _fraction(m: re.Match[str]) -> str:
+    r"""0.1\overline{6} as a fraction."""
+    whole, once, again = m[1] or "0", m[2], m[3]
+    v = Fraction(int(whole + once + again) - int(whole + once), 10 ** len(once) * (10 ** len(again) - 1))
+    return f"\\frac{{{v.numerator}}}{{{v.denominator}}}"
 
 
 def number(said: str) -> str | None:
@@ -132,6 +181,19 @@ def assigned(answer: str) -> str | None:
     """The name in ``x = 5``; None for anything else."""
     m = _ASSIGNED.fullmatch(spelled(answer)) if len(answer) <= LONGEST else None
     return "".join(m["name"].split()) if m and not _RELATION.search(m["said"]) else None
+
+
+def unit(answer: str) -> str | None:
+    r"""The unit of ``5 \text{ cm}^2`` under one name ("cm2"); None where there is none or it is not a common one."""
+    said = spelled(answer) if len(answer) <= LONGEST else ""
+    m = _UNIT_SAID.fullmatch(said)
+    if not m:
+        return None
+    words = (m["t"] or m["w"]).lower().replace(".", "").split()
+    power = m["p"] or {"square": "2", "sq": "2", "cubic": "3"}.get(words[0] if len(words) > 1 else "", "")
+    name = words[-1] if words else ""
+    of = _MEASURES.get(name) or _MEASURES.get(name.removesuffix("s")) or _MEASURES.get(name.removesuffix("es"))
+    return of + power if of and len(words) <= 1 + (words[0] in ("square", "sq", "cubic")) else None
 
 
 def parts(said: str) -> tuple[str, list[str], str]:
@@ -166,24 +228,32 @@ def _key(said: str) -> str:
     whole = re.fullmatch(r"\\(?:text|boxed|fbox)\s*\{([^{}]*)\}|\{([^{},]*)\}", said)
     if whole:
         return " ".join((whole[1] or whole[2] or "").split())
-    if option := re.fullmatch(r"\(\s*(?:\\text\s*\{\s*)?([A-Za-z])\s*\}?\s*\)|([a-df-hA-H])", said):
-        return (option[1] or option[2]).upper()
+    if option := re.fullmatch(r"\(\s*(?:\\text\s*\{\s*)?([A-Za-z])\s*\}?\s*\)", said):
+        return option[1]
     if option := re.fullmatch(
         r"(?:\\text\s*\{\s*\(([A-H])\)\s*\}\s*|\(([A-H])\)\s+)[^\s^_*/+-].*", said
     ):  # with its text
         return option[1] or option[2]
     if matrix := _MATRIX.fullmatch(said):
         return _matrix(matrix["in"])
-    unit = _TEXT_UNIT.fullmatch(said)
-    if unit and not wordy(unit["x"]):
-        return unit["x"]
-    unit = _WORD_UNIT.fullmatch(said)
-    if unit and (wordy(unit["u"]) or re.match(rf"{_UNITS}\b", unit["u"])) and not wordy(unit["x"]):
-        return unit["x"]
+    if scaled := _SCALES.fullmatch(said):
+        many = figures.value(f"{scaled[1]} {scaled[2]}")
+        return text.canonical(said) if many is None else figures.say(many)
+    measured = _TEXT_UNIT.fullmatch(said)
+    if measured and not wordy(measured["x"]):
+        return measured["x"]
+    measured = _WORD_UNIT.fullmatch(said)
+    if (
+        measured
+        and not _CALCULUS.match(said)
+        and (wordy(measured["u"]) or re.match(rf"{_UNITS}\b", measured["u"]))
+        and not wordy(measured["x"])
+    ):
+        return measured["x"]
     said = re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", said)
     listed = re.sub(r"\s*,?\s*(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])\s*", ", ", said)
     if wordy(listed):
-        return ("-" if said.startswith("-") else "") + text.canonical(said)
+        return ("-" if said.startswith("-") else "") + _NO_SOLUTIONS.sub(r"\1solution", text.canonical(said))
     return _expression(listed)
 
 
@@ -226,6 +296,8 @@ def _matrix(inside: str) -> str:
 
 
 def squeezed(said: str) -> str:
-    """No spaces but those that end a command before a letter."""
+    """No spaces but those that end a command before a letter, or part two numbers."""
     said = re.sub(r"(\\[A-Za-z]+)\s+(?=[A-Za-z])", "\\1\0", said)
+    said = re.sub(r"(?<=\d)\s+(?=\d)", "\0", said)
+    said = re.sub(r"\s+(?=d[a-z](?![A-Za-z]))", "\0", said) if "\\int" in said else said
     return "".join(said.split()).replace("\0", " ")

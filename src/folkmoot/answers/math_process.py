@@ -58,8 +58,8 @@ class Worker:
             with theirs:
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "folkmoot.answers.math_worker"],  # -P: no module of the current folder
-                    stdin=theirs,
-                    stdout=theirs,
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
                     stderr=subprocess.DEVNULL,
                     env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
                 )

@@ -47,7 +47,22 @@ def _expressions(latex: str) -> list[Any]:
     from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
 
     targets = [LatexExtractionConfig(boxed_match_priority=0), ExprExtractionConfig()]
-    return list(parse(f"\\boxed{{{latex}}}", extraction_config=targets, parsing_timeout=None))
+    found = list(parse(f"\\boxed{{{latex}}}", extraction_config=targets, parsing_timeout=None))
+    if found and not isinstance(found[0], str):
+        found[0] = _closed(found[0])
+    return found
+
+
+def _closed(expression: Any) -> Any:
+    """An expression in which the only unknown, i, is the imaginary unit: e^{i pi}; any other as it is."""
+    from sympy import I
+
+    with contextlib.suppress(Exception):
+        if [str(s) for s in expression.free_symbols] == ["i"] and expression.subs(
+            next(iter(expression.free_symbols)), I
+        ).is_number:
+            return expression.subs(next(iter(expression.free_symbols)), I)
+    return expression
 
 
 def _same(a: str, b: str) -> bool:
@@ -59,8 +74,21 @@ def _same(a: str, b: str) -> bool:
     x, y = _number(ours[0]), _number(theirs[0])
     if x is not None and y is not None and abs(x - y) > _CLOSE * max(abs(x), abs(y)):
         return False  # math-verify rounds: 3e-7 would be 0
+    if x is not None and y is not None and _exactly(ours[0], theirs[0]):
+        return True
     ask = {"float_rounding": _DECIMALS, "timeout_seconds": None}
     return bool(verify(ours, theirs, **ask)) or bool(verify(theirs, ours, **ask))
+
+
+def _exactly(one: Any, two: Any) -> bool:
+    """True if two values agree in 50 digits: what algebra does not reduce, such as a sum or a power of e."""
+    from sympy import Float, Rational
+
+    with contextlib.suppress(Exception):
+        if one.is_number and two.is_number:
+            x, y = (said.xreplace({f: Rational(str(f)) for f in said.atoms(Float)}).evalf(60) for said in (one, two))
+            return bool(x.is_finite and y.is_finite and abs(x - y) <= 10**-50 * max(1, abs(y)))
+    return False
 
 
 def _number(expression: Any) -> complex | None:

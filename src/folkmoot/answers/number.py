@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from folkmoot.answers.claims import DOUBTFUL, LONGEST, UNSURE, claims, finished, plain, sentences
-from folkmoot.answers.figures import Figure, canonical, figures, say, tidy, value, within
+from folkmoot.answers.figures import SCALES, Figure, canonical, figures, say, tidy, value, within
 from folkmoot.answers.free import spoken
 
 __all__ = ["INSTRUCTION", "SHORT", "canonical", "extract", "read", "within"]
@@ -28,9 +28,18 @@ _WORDS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
 )
+_NO_NOUN = (  # after "two", these make another number
+    rf"(?:of|or|and|{'|'.join((*SCALES, *_WORDS))}|dozens?|point|half|halves|thirds?|quarters?|"
+    r"(?:four|fif|six|seven|eigh|nin|ten|hundred)ths?)\b"
+)
 _LEAD = re.compile(
     r"(?:[\s:=≈~(\"']|\b(?:about|approximately|around|roughly|exactly|only|just|a total of|total of|equal to)\b)*", re.I
 )
+_PART = re.compile(r"\s*(?:%|per ?cent)\s*of\b", re.I)
+_ODDS = re.compile(r"\s*in(?: every)?\s*", re.I)
+_TIME = re.compile(r"\s*(?:seconds?|minutes?|min|hours?|days?|weeks?|months?|years?)\b", re.I)
+_FACTORIAL = re.compile(r"\W*\d+!(?!\s+[A-Z])(?!\s*=)")
+_OPEN_END = re.compile(r"\W*[\d.,]+\s*[-+*×÷/^=–<>]\W*")
 _JOIN = re.compile(r"\b(?:or|and|to|out of|plus|minus|times|divided by|x)\b|[-+*×÷/^=–—<>]", re.I)
 _TWO_UNITS = re.compile(
     r"\s*(?:h|hours?|hrs?|m|min|minutes?|mins?|feet|foot|ft|dollars?|pounds?|lbs?|years?|months?|weeks?|days?|kg|km)"
@@ -44,9 +53,9 @@ _BE = re.compile(
 )
 _TO_THE_END = re.compile(r"[^\d.!?=]{0,40}[.!]?\W*\Z")
 _FORMULA = re.compile(
-    r"\\(?:pi|sqrt|sin|cos|tan|log|ln|exp|[dtc]?frac|infty|pm|sum|int|binom)(?![a-z])|[√∞±\u0370-\u03ff]"
+    r"\\(?:pi|sqrt|sin|cos|tan|log|ln|exp|[dtc]?frac|infty|pm|sum|int|binom)(?![a-z])|\b(?:sqrt|cbrt|sin|cos|tan|log|ln|exp|abs|floor|ceil|gcd|lcm|max|min|[fgCP])\(|[√∞±\u0370-\u03ff]"
 )
-_STEP = re.compile(r"(?:step\s+)?\(?\d{1,2}[.):]\s+(?=\S)", re.I)
+_STEP = re.compile(r"\A(?:step\s+)?\(?\d{1,2}[.):]\s+(?=\S)", re.I)
 
 
 def extract(text: str, *, cut: bool = False) -> str | None:
@@ -80,13 +89,15 @@ def read(claim: str) -> Fraction | None:
     s = re.sub(r"\A(\W*)(?:minus|[-–])\s+(?=[$€£]?\.?\d)", r"\1-", said[0], flags=re.I)
     if (whole := value(s)) is not None:
         return whole
+    if _FACTORIAL.match(claim) or _OPEN_END.fullmatch(s):
+        return None
     if _FORMULA.search(s):
         worked_out = re.split(r"[=≈]|\\approx", s)
         last = worked_out[-1]
         return None if len(worked_out) == 1 or _FORMULA.search(last) else _leading(last, figures(last))
     found = figures(s)
     if not found:
-        word = re.fullmatch(r"\W*([a-z]+)(?:\s+(?!of\b|or\b|and\b)[a-z]+)?\W*", s, re.I)
+        word = re.fullmatch(rf"\W*([a-z]+)(?:\s+(?!{_NO_NOUN})[a-z]+)?\W*", s, re.I)
         return Fraction(_WORDS.index(word[1].lower())) if word and word[1].lower() in _WORDS else None
     if (first := _leading(s, found)) is not None:
         return first
@@ -109,6 +120,11 @@ def _leading(s: str, found: Sequence[Figure]) -> Fraction | None:
     between = s[found[0].end : found[1].start]
     if re.match(r"\s*[A-Za-z]*\s*\(|\s*[.;]\s|\s*(?:\w+\s+)?(?:because|since|as)\b", between):
         return first
+    if _PART.match(between) or (first is not None and first.denominator > 1 and re.match(r"\s*of\b", between)):
+        return None
+    second = found[1].value
+    if _ODDS.fullmatch(between) and first is not None and second is not None and first < second:  # 1 in 5
+        return first if _TIME.match(s, found[1].end) or 1900 <= second <= 2100 else None
     joined = _JOIN.search(between) or not re.search(r"\w", between) or _TWO_UNITS.fullmatch(between)
     return None if joined else first
 

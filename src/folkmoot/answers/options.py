@@ -20,7 +20,7 @@ _ALONE = rf"(?:{NOUN}\s+)?[(\[]?(?P<key>KEY)[)\]]?[.:)]?"
 _WITH_TEXT = rf"(?:{NOUN}\s+)?[(\[]?(?P<key>KEY)[)\].:]*,?\s+(?P<text>.+)"
 _KEY_LAST = rf"(?P<text>.+?)[\s,]*[(\[]\s*(?:{NOUN}\s+)?(?P<key>KEY)\s*[)\]]\W*"
 _JOINED = (
-    rf"[).\]\"'”:]*\s*(?P<by>,?\s*\b(?:or|and|and/or)\b|/|&|\+|,)\s*(?:{NOUN}\s+)?"
+    rf"[).\]\"'”:]*\s*(?P<by>,?\s*\b(?:or|and|and/or)\b|/|&|\+|,|→|⇒|-+>|=+>)\s*(?:{NOUN}\s+)?"
     r"[(\[]?(?P<key>KEY)(?![\w'’-])(?P<rest>.*)"
 )
 _AFTER_KEY = re.compile(  # ends it; not in C-section, D.C., C. S. Lewis, 3.5, 1,200

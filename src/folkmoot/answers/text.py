@@ -22,6 +22,19 @@ _FURTHER = re.compile(  # what follows the answer on its line: a reason, or a ne
 )
 _NEXT_SENTENCE = re.compile(r"(?<=[a-z]{3})[.!]\s+(?=[A-Z])")
 _NO_ANSWER = re.compile(rf"\A(?:(?:i|we|it|this)\b.*)?(?:{UNSURE.pattern})", re.I | re.S)
+_REFUSAL = re.compile(
+    r"\b(?:as an ai\b|as a (?:large )?language model\b)|\A(?:i(?:'m| am) (?:very |so )?sorry,? (?:but|i)\b"
+    r"|(?:sorry, (?:but )?)?i (?:can(?:not|'t| not)|am (?:not able|unable) to|'m (?:not able|unable) to)"
+    r"(?: (?:help|assist|answer|provide|fulfill|comply|give|say|find|access)\b.*)?\W*\Z)",
+    re.I | re.S,
+)
+_PLACEHOLDER = re.compile(
+    r"[\[<({]\s*(?:(?:insert|put|write|your|the|my|an?|short|final|correct)\s+)*answer(?:\s+(?:goes )?here)?\s*[\])>}]"
+    r"|(?:(?:insert|put|write) )?your (?:short |final )?answer(?: (?:goes )?here)?|a short answer of a few words"
+    r"|unknown|n/a|not (?:given|specified|stated|provided|available|applicable)|none (?:given|provided|specified|stated)"
+    r"|no answer(?: given)?",
+    re.I,
+)
 _STATEMENT = re.compile(  # "The capital of France is Paris"; not "The Nile is the longest river"
     r"(?:The (?:\S+ ){2,9}|(?:It|This|That|He|She) )(?:is|are|was|were) (?:in )?"
     r"(?!(?:the|a|an|not|in|on|at|also|very|known|called)\b)(?P<said>(?:(?!is\b|are\b|was\b|were\b)[^\s,;:]+ ?){1,5})\Z"
@@ -58,7 +71,12 @@ def clean(words: str) -> str | None:
     words = " ".join(words.split())
     while words and (trimmed := _trim(words)) != words:
         words = trimmed
-    return None if not words or _NO_ANSWER.search(words) else words
+    return None if not words or nothing(words) else words
+
+
+def nothing(words: str) -> bool:
+    """True for words that give no answer: doubts, refusals, and placeholders such as "[your answer]" or "N/A"."""
+    return bool(_NO_ANSWER.search(words) or _REFUSAL.search(words) or _PLACEHOLDER.fullmatch(words))
 
 
 def _trim(words: str) -> str:

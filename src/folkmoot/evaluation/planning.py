@@ -203,7 +203,7 @@ def _comparisons(plan: Plan, roles: list[str], earlier: Path | None) -> tuple[Po
     fixed = [m.name for m in suite.monoliths] if "monolith" in suite.family else []
     chosen = [r for r in named if group.get(r, "self_consistency") in suite.family]
     pairs = [(g.name, r) for g in plan.graphs for r in (*fixed, *chosen)]
-    sizes = Counter(i.cluster for i in plan.items if i.cluster)
+    sizes = Counter((i.task, i.cluster) for i in plan.items if i.cluster)
     clusters = len(sizes) + sum(not i.cluster for i in plan.items)
     design = Design(
         draws=suite.draws,

@@ -81,8 +81,8 @@ def check(kind: Kind, program: str, tests: str, entry: str, *, given: str = "", 
                 asked, call = _pipe(ends, ends)
                 reply, told = _pipe(ends, ends)
                 solver = {"role": "solver", "program": program, "requests": asked.fileno(), "replies": told.fileno()}
-                checker = {"role": "checker", "tests": tests, "given": given, "entry": entry, "token": token}
-                checker |= {"requests": call.fileno(), "replies": reply.fileno()}
+                checker: dict[str, Any] = {"role": "checker", "tests": tests, "given": given}
+                checker |= {"entry": entry, "token": token, "requests": call.fileno(), "replies": reply.fileno()}
                 one = processes.enter_context(_process(command, job | solver, (asked, told)))
                 two = processes.enter_context(_process(command, job | checker, (call, reply)))
             return _verdict(kind, one, two, token, limits.seconds)
