@@ -217,7 +217,9 @@ def test_systems_that_differ_in_name_alone_have_samples_of_their_own(tmp_path):
 
 def test_a_team_of_three_is_not_taken_for_two_with_a_judge(tmp_path):
     """Everybody who speaks is the same; who is a member is not."""
-    text = "name: t\ntasks: [sums]\nlimit: 1\nteam: [{name: ana, model: a}, {name: bo, model: b}, {name: cy, model: c}]\n"
+    text = (
+        "name: t\ntasks: [sums]\nlimit: 1\nteam: [{name: ana, model: a}, {name: bo, model: b}, {name: cy, model: c}]\n"
+    )
     two = plan_of(tmp_path, text + "systems: [{graph: judge_select, team: [ana, bo], with: {judge: cy}}]\n")
     three = plan_of(tmp_path, text + "systems: [{graph: judge_select, team: [ana, bo, cy], with: {judge: cy}}]\n")
     pool = Pool(Completions(None), scripted=True)

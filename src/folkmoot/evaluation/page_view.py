@@ -12,7 +12,13 @@ from folkmoot.evaluation.contrast import Contrast
 from folkmoot.evaluation.plots import Scale, difference_scale
 from folkmoot.evaluation.statistics import Difference, Interval
 
-SIGNS = {"better": "▲", "worse": "▼", "equivalent within the margin": "≈", "no difference shown": "?", "unfinished": "…"}
+SIGNS = {
+    "better": "▲",
+    "worse": "▼",
+    "equivalent within the margin": "≈",
+    "no difference shown": "?",
+    "unfinished": "…",
+}
 """A sign for every verdict."""
 CLASSES = {"better": "better", "worse": "worse", "equivalent within the margin": "equal"}
 FOREST = 300
