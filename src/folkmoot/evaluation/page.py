@@ -43,6 +43,10 @@ ELSEWHERE = (
     "planned",
     "samples",
     "agreement",
+    "options",
+    "findings",
+    "family",
+    "teams",
 )
 """Entries that have a place of their own on the page, or that the summary holds already."""
 NOTHING: tuple[Any, ...] = (None, "", (), [], {})
