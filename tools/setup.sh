@@ -132,7 +132,9 @@ local_() {
 }
 
 dev() {
-  local want
+  local want missing
+  missing=$(needs | xargs)
+  [ -z "$missing" ] || echo "setup: the tests need packages of the system's too. On Debian or Ubuntu: sudo apt-get install $missing"
   want=$(sum pyproject.toml tools/constraints.txt)
   done_already dev "$want" && return
   pip install -q 'pip>=25.1' >>"$log" 2>&1 || true # --group; an environment made elsewhere may have an older one

@@ -27,7 +27,7 @@ from folkmoot.evaluation.report import MANIFEST, REHEARSAL, read_meta, width, wr
 from folkmoot.evaluation.samples import engines
 from folkmoot.evaluation.stages import Staged, Stages
 from folkmoot.evaluation.store import RunStore
-from folkmoot.evaluation.suite import find_suite, read_suite
+from folkmoot.evaluation.suite import find_suite, read_suite, suite_names
 from folkmoot.evaluation.table import render_text, to_json
 from folkmoot.participant import Participant
 from folkmoot.progress import Line, duration
@@ -68,7 +68,11 @@ def planned(name: str, options: RunOptions) -> Plan:
     if any(i.metric == "tests" for i in plan.items) and not options.unsafe_code:
         from folkmoot.sandbox import isolation
 
-        if not (here := isolation()).ok:
+        try:
+            here = isolation()
+        except RuntimeError as e:  # nothing can be started now: a matter of this moment, not of the machine
+            raise Missing(f"whether programs can be isolated here cannot be tried: {e}") from None
+        if not here.ok:
             raise Missing(
                 f"tasks with programs need isolation, and there is none here: {here.why}. Install bubblewrap, or pass "
                 "--unsafe-code on a machine that you can lose."
@@ -99,6 +103,8 @@ def execute(name: str, options: RunOptions, *, as_json: bool = False) -> int:
             line(f"suite {suite.name}", note=describe(plan))
             for why in plan.skipped:
                 line("skipped", note=why)
+            if suite.chooses and not plan.chooses:
+                line("baselines", note="no dev questions: no best member is chosen, and nothing is built on it")
             people = engines(plan, pool)
             _check_room(people)
             stages = Stages(plan, people, store, pool, line, unsafe_code=options.unsafe_code)
@@ -140,7 +146,8 @@ def resume(folder: Path, *, as_json: bool = False) -> int:
     home = Path(given["cwd"])
     options = {f.name: given[f.name] for f in fields(RunOptions) if f.name in given}
     options |= {"out": folder, "data": home / given["data"] if given["data"] else None}
-    suite = given["suite"] if not Path(given["suite"]).suffix else str(home / given["suite"])
+    named = given["suite"]
+    suite = named if named in suite_names() else str(home / named)
     return execute(suite, RunOptions(**options), as_json=as_json)
 
 
