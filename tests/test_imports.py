@@ -26,7 +26,10 @@ LAYERS = [
     {"protocol", "visible"},
     {"graphs"},
     {"manifest"},
-    {"evaluation", "contribute"},
+    {"registry"},
+    {"team"},
+    {"evaluation"},
+    {"contribute", "experiment"},
     {"bench"},
     {"cli", "serve"},
 ]

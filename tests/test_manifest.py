@@ -13,8 +13,9 @@ from folkmoot.engines.cache import Completions
 from folkmoot.engines.contract import Capabilities, Sampling
 from folkmoot.engines.placement.hardware import Gpu, Hardware
 from folkmoot.engines.pool import EngineSpec, Pool
-from folkmoot.manifest import Manifest, bases, participants, read_manifest, read_team, refusals
+from folkmoot.manifest import Manifest, bases, participants, read_manifest, refusals
 from folkmoot.participant import Participant
+from folkmoot.team import read_team
 
 Q = "model.layers.0.self_attn.q_proj"
 
@@ -30,7 +31,8 @@ purpose: Dates and calendars.
 contributor: Bo
 licence: MIT
 languages: [en, da]
-priorities: [dates]
+tags: [dates]
+priority: {answer: text}
 sampling: {temperature: 0.7, max_tokens: 64, stop: ["##"]}
 """
 

@@ -1,19 +1,28 @@
-"""Manifests in, participants out: what a contributor says about a model, and team files that list several."""
+"""Manifests in, participants out: what a contributor says about a model."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from folkmoot.answers.types import Kind
 from folkmoot.documents import BadInput, Document, load, validate
 from folkmoot.engines.contract import Engine, Sampling
 from folkmoot.engines.placement.bases import Base, EngineSpec, folder, local_kind
 from folkmoot.engines.placement.lora import examine
 from folkmoot.engines.pool import Pool
 from folkmoot.participant import Participant, check_name
+
+MANIFEST = "participant.yaml"
+"""Name of the manifest in a contribution's folder."""
+
+
+EXAMPLES = 8
+"""Questions of its own that a router is shown of a participant."""
 
 
 class SamplingDocument(Document):
@@ -36,11 +45,35 @@ class Price(Document):
     completion: float = Field(ge=0)
 
 
+class Priority(Document):
+    """A contributor's own priority test set: what the contribution is for, as questions with answers.
+
+    Attributes:
+        file: JSONL, relative to the manifest; rows as in a task file (``id``, ``split`` dev or test, ``question``,
+            ``answer``, ``options``).
+        answer: Kind of answer, as in a task file.
+        metric, tolerance, labels, instruction: As in a task file.
+    """
+
+    file: str = "priority.jsonl"
+    answer: Kind = "text"
+    metric: Literal["exact", "f1"] = "exact"
+    tolerance: float = Field(default=0.0, ge=0, lt=1)
+    labels: tuple[str, ...] = ()
+    instruction: str = ""
+
+
 class Manifest(Document):
     """What a contributor says about a model: the file ``participant.yaml``, or an entry of a team.
 
     `model` is a name from ``folkmoot model list``, a hub id (``org/name``), a local folder, or, with ``engine: openai``,
     the name that the endpoint at `url` knows. `adapter` is a folder, relative to the manifest.
+
+    Attributes:
+        tags: Words by which a team picks members from a registry.
+        priority: Its own test set.
+        trained: How it was trained, and its scores before and after: written by ``contribute train``.
+        hashes: SHA-256 of its files by path, and of its base model under ``base``.
     """
 
     name: str
@@ -57,7 +90,10 @@ class Manifest(Document):
     contributor: str = ""
     licence: str = ""
     languages: tuple[str, ...] = ()
-    priorities: tuple[str, ...] = ()
+    tags: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")], ...] = ()
+    priority: Priority | None = None
+    trained: dict[str, Any] = Field(default_factory=dict)
+    hashes: dict[str, str] = Field(default_factory=dict)
     sampling: SamplingDocument | None = None
     price: Price | None = None
 
@@ -92,48 +128,51 @@ class Manifest(Document):
         """The participant on a running engine; `sampling` overrides the manifest's own."""
         own = self.sampling.sampling() if self.sampling else Sampling(max_tokens=512)
         return Participant(
-            self.name, engine, self.adapter, self.system, self.purpose, sampling or own, self.contributor, self.licence
+            self.name,
+            engine,
+            self.adapter,
+            self.system,
+            self.purpose,
+            sampling or own,
+            self.contributor,
+            self.licence,
+            self.examples(),
         )
 
+    def examples(self, most: int = EXAMPLES) -> tuple[str, ...]:
+        """Questions of the dev part of its own test set, spread over it; none if there is no set or it cannot be read."""
+        if self.priority is None:
+            return ()
+        questions = []
+        try:
+            for line in Path(self.priority.file).read_text(encoding="utf-8-sig").split("\n"):
+                row = json.loads(line) if line.strip() else {}
+                if isinstance(row, dict) and row.get("split") == "dev" and isinstance(row.get("question"), str):
+                    questions.append(row["question"])
+        except (OSError, ValueError, RecursionError):
+            return ()
+        return tuple(questions[:: max(1, len(questions) // most)][:most])
 
-class Team(Document):
-    """A team file: members in order."""
 
-    members: tuple[Manifest, ...] = Field(min_length=1)
-
-    @field_validator("members")
-    @classmethod
-    def _differ(cls, v: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
-        names = [m.name for m in v]
-        if twice := next((n for n in names if names.count(n) > 1), None):
-            raise ValueError(f"two members are called {twice!r}; names must differ")
-        return v
-
-
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path, *, move: bool = True) -> Manifest:
     """Read ``participant.yaml``; paths in it are relative to the file.
 
-    Raises:
-        BadInput: With file and line.
-    """
-    return beside(validate(*load(path), Manifest, path), path.parent)
-
-
-def read_team(path: Path) -> tuple[Manifest, ...]:
-    """Read a team file (``members:``), or a single manifest as a team of one.
+    Args:
+        path: The file.
+        move: Make the paths relative to the working folder.
 
     Raises:
         BadInput: With file and line.
     """
-    data, lines = load(path)
-    if isinstance(data, dict) and "members" not in data and "model" in data:
-        return (beside(validate(data, lines, Manifest, path), path.parent),)
-    return tuple(beside(m, path.parent) for m in validate(data, lines, Team, path).members)
+    manifest = validate(*load(path), Manifest, path)
+    return beside(manifest, path.parent) if move else manifest
 
 
 def beside(manifest: Manifest, folder: Path) -> Manifest:
-    """The manifest with its adapter folder (and a model folder given as ./ or ../) made relative to `folder`."""
-    changes = {}
+    """The manifest with its adapter, its test set (and a model folder given as ./ or ../) made relative to `folder`."""
+    changes: dict[str, Any] = {}
+    if manifest.priority and not Path(manifest.priority.file).is_absolute():
+        changes["priority"] = manifest.priority.model_copy(update={"file": str(folder / manifest.priority.file)})
     if manifest.adapter and not Path(manifest.adapter).is_absolute():
         changes["adapter"] = str(folder / manifest.adapter)
     if manifest.model.startswith(("./", "../")):

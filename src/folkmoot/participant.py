@@ -45,6 +45,8 @@ class Participant:
         sampling: How its replies are drawn; the seed is set per call.
         contributor: Who contributed it.
         licence: Licence of the weights.
+        examples: A handful of questions it is for, from the dev part of its own test set: what a router knows of it beside
+            the purpose.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Participant:
     sampling: Sampling = field(default_factory=lambda: Sampling(max_tokens=512))
     contributor: str = ""
     licence: str = ""
+    examples: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -122,13 +125,14 @@ class Participant:
         return Request(tuple(prompt), replace(self.sampling, seed=usable), self.adapter, drawn, depth)
 
     def spec(self) -> dict[str, Any]:
-        """All that determines its replies, as plain data: part of every sample's key."""
+        """All that determines its replies and what is known of it, as plain data: part of every sample's key."""
         return {
             "name": self.name,
             "engine": self.engine.identity,
             "adapter": folder_hash(self.adapter) if self.adapter else None,
             "system": self.system,
             "sampling": [self.sampling.temperature, self.sampling.top_p, self.sampling.max_tokens, self.sampling.stop],
+            "about": [self.purpose, *self.examples],
         }
 
 

@@ -104,7 +104,8 @@ def _sampling(temperature: float, max_tokens: int) -> Any:
 
 def _manifests(team: Path | None, members: list[str] | None) -> list[Any]:
     from folkmoot.documents import BadInput
-    from folkmoot.manifest import Manifest, read_team
+    from folkmoot.manifest import Manifest
+    from folkmoot.team import read_team
 
     if team and members:
         raise BadInput("give --team or --member, not both")

@@ -15,7 +15,8 @@ from folkmoot.engines.placement.bases import EngineSpec, folder, local_kind, siz
 from folkmoot.engines.placement.hardware import Hardware, detect
 from folkmoot.engines.placement.needs import Needs
 from folkmoot.engines.placement.plan import CPU_RESERVE, GPU_RESERVE, Plan, Seat, gib, place
-from folkmoot.manifest import Manifest, bases, read_team, refusals
+from folkmoot.manifest import Manifest, bases, refusals
+from folkmoot.team import read_team
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ Work = Callable[[Any], Coroutine[Any, Any, T]]
 
 _SEE_LOG = "Set FOLKMOOT_DEBUG=1 to see its log"
 _LOOK_S = 0.2
+_GONE_S = 10.0
+"""A killed process needs a moment to give its memory back; on a busy machine a long one."""
 _STARTING = threading.Lock()
 """Held while the environment of this process is changed for a child to inherit."""
 
@@ -57,6 +59,7 @@ class Process:
         self._bed, self._ended = asyncio.Lock(), asyncio.Event()
         self._llm: Any = None
         self._others: set[int | None] = set()
+        self._children: list[Any] = []
         self._loaded: dict[int, asyncio.Future[Any]] = {}
         weakref.finalize(owner, self.stop, 0.0).atexit = False
         # Exit hooks run last in, first out: this one before that of multiprocessing, which would wait for the child
@@ -163,9 +166,8 @@ class Process:
             self._dead |= dead and not self._stopping
             self._stopping = True
         if not self._up.done():
-            for child in multiprocessing.active_children():
-                if child.name.startswith("EngineCore") and child.pid not in self._others:
-                    child.kill()
+            for child in self._own():
+                child.kill()
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._ended.set)
         if threading.current_thread() is not self._thread:
@@ -238,6 +240,7 @@ class Process:
                 why = "the script has no guard: put what it does under if __name__ == '__main__':"
             self._up.set_exception(EngineError(f"{self._name}: vLLM did not start: {why}."))
         else:
+            self._children = self._own()
             self.context = int(self._llm.model_config.max_model_len)
             boot.ready()
             self._up.set_result(None)
@@ -258,8 +261,15 @@ class Process:
                 self._llm.shutdown()
         finally:
             self._llm = None
+            for child in self._children:  # vLLM kills one that takes its time, and does not wait until it is gone
+                child.join(_GONE_S)
             self._finish(asyncio.all_tasks(self._loop))
             self._loop.close()
+
+    def _own(self) -> list[Any]:
+        """The child processes that were started by this one."""
+        children = multiprocessing.active_children()
+        return [c for c in children if c.name.startswith("EngineCore") and c.pid not in self._others]
 
     def _finish(self, tasks: set[asyncio.Task[Any]]) -> None:
         """Cancel tasks and let them come to their end."""

@@ -17,7 +17,7 @@ from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.judging import TEMPLATE
 from folkmoot.evaluation.suite import Suite, TaskUse
 from folkmoot.evaluation.systems import System
-from folkmoot.evaluation.tasks import NoData, Task, examined, find_task, load_split
+from folkmoot.evaluation.tasks import NoData, Task, examined, find_task, load_split, own_task
 from folkmoot.manifest import Manifest
 from folkmoot.models import check_source
 from folkmoot.participant import Participant
@@ -120,7 +120,8 @@ def make_plan(
     tasks: list[TaskPlan] = []
     skipped: list[str] = []
     for i, use in enumerate(suite.tasks):
-        task = attempt(("tasks", i), partial(find_task, use.name, path.parent))
+        find = partial(own_task, suite.people[use.whose]) if use.whose else partial(find_task, use.name, path.parent)
+        task = attempt(("tasks", i), find)
         if task is None:
             continue
         try:

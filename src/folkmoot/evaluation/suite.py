@@ -11,22 +11,33 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from folkmoot.documents import BadInput, Document, did_you_mean, line_of, load, validate
 from folkmoot.manifest import Manifest, SamplingDocument, beside
+from folkmoot.team import Member, seated
 
 SHIPPED = Path(__file__).parent.parent / "eval" / "suites"
+PRIORITIES = "priorities"
+"""The name under which a suite asks for the own test set of every member."""
 Baseline = Literal["vote", "self_consistency", "self_refine"]
 Against = Literal["monolith", "best", "vote", "self_consistency", "self_refine"]
 
 
 class TaskUse(Document):
-    """A task in a suite; a bare name takes the suite's limit."""
+    """A task in a suite; a bare name takes the suite's limit.
+
+    Attributes:
+        name: A shipped task, a task file, or `PRIORITIES` for the own test set of every member that has one.
+        limit: Most questions of it.
+        split: ``test`` or ``dev``.
+        whose: The member whose own test set it is; filled in by `read_suite`.
+    """
 
     name: str
     limit: int | None = Field(default=None, ge=1)
     split: str = "test"
+    whose: str = Field(default="", exclude=True)
 
 
 class SystemDocument(Document):
@@ -54,6 +65,15 @@ class SystemDocument(Document):
         return data
 
 
+class _Picked(Document):
+    """The part of a suite that says who is in the team, before picks from the registry are looked up."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    registry: str | None = None
+    team: tuple[Member, ...] = Field(min_length=1)
+
+
 class Dev(Document):
     """How the best member is chosen: on so many questions of the dev split of every task; 0 for not at all."""
 
@@ -64,7 +84,9 @@ class Suite(Document):
     """What a suite file says. See ``eval/suites/quickstart.yaml`` for a commented example.
 
     Attributes:
-        name, about, seed, limit, in_flight, engine, sampling, prompts, tasks, team, monoliths, guests, systems: As in the example.
+        name, about, seed, limit, in_flight, engine, sampling, prompts, tasks, monoliths, guests, systems: As in the example.
+        registry: Folder of a registry, relative to the file, from which the team can be picked.
+        team: The members; `read_suite` looks picks from the registry up.
         draws: How often every question is asked, each time with other seeds.
         dev: See `Dev`.
         baselines: Which of the baselines at matched budgets are run.
@@ -85,6 +107,7 @@ class Suite(Document):
     sampling: SamplingDocument = SamplingDocument()
     prompts: str | None = None
     tasks: tuple[TaskUse, ...] = Field(min_length=1)
+    registry: str | None = None
     team: tuple[Manifest, ...] = Field(min_length=1)
     monoliths: tuple[Manifest, ...] = ()
     guests: tuple[Manifest, ...] = ()
@@ -144,6 +167,9 @@ def read_suite(path: Path) -> tuple[Suite, Mapping[tuple[str | int, ...], int]]:
         BadInput: With file and line, one line per finding.
     """
     data, lines = load(path)
+    if isinstance(data, dict) and _picks(data.get("team")):
+        picked = validate(data, lines, _Picked, path)
+        data = {**data, "team": seated(picked.team, picked.registry, path, lines, ("team",))}
     suite = validate(data, lines, Suite, path)
     home = path.parent
     changes: dict[str, Any] = {
@@ -151,10 +177,23 @@ def read_suite(path: Path) -> tuple[Suite, Mapping[tuple[str | int, ...], int]]:
     }
     if suite.prompts and not Path(suite.prompts).is_absolute():
         changes["prompts"] = str(home / suite.prompts)
+    changes["tasks"] = tuple(own for use in suite.tasks for own in _expanded(use, changes["team"]))
     findings = [f"{path}:{line_of(lines, at)}: {what}" for at, what in _findings(suite)]
     if findings:
         raise BadInput("\n".join(findings))
     return suite.model_copy(update=changes), lines
+
+
+def _expanded(use: TaskUse, team: tuple[Manifest, ...]) -> list[TaskUse]:
+    """A use of `PRIORITIES` as one task for each member that has a test set; any other use as it is."""
+    if use.name != PRIORITIES:
+        return [use]
+    return [use.model_copy(update={"name": f"priority-{m.name}", "whose": m.name}) for m in team if m.priority]
+
+
+def _picks(team: Any) -> bool:
+    """Whether a team as written picks anybody from a registry."""
+    return isinstance(team, list) and any(isinstance(m, str) or (isinstance(m, dict) and "tag" in m) for m in team)
 
 
 def _findings(suite: Suite) -> list[tuple[tuple[str | int, ...], str]]:
@@ -180,6 +219,11 @@ def _findings(suite: Suite) -> list[tuple[tuple[str | int, ...], str]]:
         (("judges", i), f"nobody is called {who!r}; {did_you_mean(who, suite.people)}")
         for i, who in enumerate(suite.judges)
         if who not in suite.people
+    ]
+    found += [
+        (("tasks", i), "nobody in the team has a priority test set; give one under 'priority' in a participant.yaml")
+        for i, t in enumerate(suite.tasks)
+        if t.name == PRIORITIES and not any(m.priority for m in suite.team)
     ]
     tasks = [(t.name, t.split) for t in suite.tasks]
     found += [

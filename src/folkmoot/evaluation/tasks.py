@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from folkmoot.answers import AnswerType
 from folkmoot.answers.types import Kind
@@ -23,6 +23,7 @@ from folkmoot.evaluation.finding import Finding
 from folkmoot.evaluation.item import Item, Metric
 from folkmoot.evaluation.loaders import Hub, Splits
 from folkmoot.evaluation.rows import Fields, Reading, Row
+from folkmoot.manifest import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -185,6 +186,31 @@ def find_task(name: str, extra: Path | None = None) -> Task:
             raise BadInput(f"no task {name!r}; {did_you_mean(name, task_names())}; or name a task file (.yaml)")
     task = read(path, Task)
     task._path = path
+    return task
+
+
+def own_task(manifest: Manifest) -> Task:
+    """The priority test set of a participant as a task, called ``priority-NAME``.
+
+    Raises:
+        BadInput: It has none, or what its manifest says of it does not fit together.
+    """
+    own = manifest.priority
+    if own is None:
+        raise BadInput(f"participant {manifest.name!r}: no priority test set; say where it is under 'priority'")
+    told = own.model_dump(exclude={"file"})
+    try:
+        task = Task(
+            name=f"priority-{manifest.name}".replace(" ", "-"),
+            description=manifest.purpose or f"What {manifest.name} is for.",
+            source=manifest.contributor,
+            licence=manifest.licence,
+            data=Data(file=str(Path(own.file).absolute())),
+            **told,
+        )
+    except ValidationError as e:
+        why = e.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise BadInput(f"participant {manifest.name!r}: priority: {why}") from None
     return task
 
 

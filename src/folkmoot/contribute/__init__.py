@@ -1,0 +1,1 @@
+"""Contributions: written, trained, checked, registered and published."""
