@@ -145,9 +145,11 @@ def test_spec_changes_with_all_that_determines_replies(tmp_path: Path) -> None:
         Participant("ana", engine, system="Be brief."),
         Participant("ana", engine, sampling=WARM),
         Participant("ana", engine, adapter=str(tmp_path)),
+        Participant("ana", engine, purpose="units"),  # routers read it
+        Participant("ana", engine, examples=("How many feet has a mile?",)),
     ]
     assert all(p.spec() != plain.spec() for p in others)
-    assert Participant("ana", engine, purpose="units", contributor="Ana", licence="MIT").spec() == plain.spec()
+    assert Participant("ana", engine, contributor="Ana", licence="MIT").spec() == plain.spec()
 
 
 def test_folder_hash_is_of_contents_and_names(tmp_path: Path) -> None:
