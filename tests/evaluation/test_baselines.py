@@ -73,7 +73,7 @@ def test_calls_and_tokens_are_those_that_the_graph_took(tmp_path: Path) -> None:
         "self-consistency at equal calls": "ana x4",
         "self-consistency at equal tokens": "ana x12",
         "vote at equal tokens": "vote x12",
-        "self-refine": "ana self-refine x2",
+        "self-refine at equal calls": "ana self-refine x2",
     }
     assert judged.systems["self-consistency at equal tokens"] == "ana x4"
     made = {s.name: (s.team, s.protocol.most_calls(len(s.team), s.options)) for s in systems}
@@ -85,6 +85,14 @@ def test_calls_and_tokens_are_those_that_the_graph_took(tmp_path: Path) -> None:
         "ana x12": (("ana",), 12),
         "ana self-refine x2": (("ana",), 5),
     }, "each is run once, whoever it is compared with"
+
+
+def test_what_a_round_of_self_refine_takes_is_known_when_one_has_run(tmp_path: Path) -> None:
+    figures = [took("debate", 4, 900), took("ana", 1, 50), took("ana self-refine x2", 5, 450)]
+    systems, (match,) = matched(plan_of(tmp_path), people(), "ana", figures)
+    assert match.systems["self-refine at equal calls"] == "ana self-refine x2"
+    assert match.systems["self-refine at equal tokens"] == "ana self-refine x5", "50 for the draft, 200 a round, rounded up"
+    assert systems[-1].protocol.most_calls(1, systems[-1].options) == 11
 
 
 def test_a_graph_that_ends_early_has_a_control_all_the_same(tmp_path: Path) -> None:

@@ -46,8 +46,8 @@ class Match:
         calls: Mean calls per question that it took.
         tokens: Mean prompt and completion tokens per question.
         systems: Names of baselines by role: ``best``, ``vote`` (of first drafts), ``vote at equal calls``,
-            ``vote at equal tokens``, ``self-consistency at equal calls``, ``self-consistency at equal tokens``, ``self-refine``; and ``control``: the
-            vote whose fresh samples tell emergence from luck, at equal calls or with two samples of each member.
+            ``vote at equal tokens``, ``self-consistency at equal calls``, ``self-consistency at equal tokens``,
+            ``self-refine at equal calls``, ``self-refine at equal tokens``; and ``control``: the vote whose fresh samples tell emergence from luck, at equal calls or with two samples of each member.
     """
 
     graph: str
@@ -72,7 +72,7 @@ def choose(team: Sequence[str], dev: Iterable[Figures]) -> Best | None:
 def matched(
     plan: Plan, people: Mapping[str, Participant], best: str | None, figures: Iterable[Figures]
 ) -> tuple[list[System], list[Match]]:
-    """The baselines at the budgets of the graphs.
+    """The baselines at the budgets of the graphs, as far as they are known: call it again when these have run.
 
     Args:
         plan: Its suite says which baselines are wanted.
@@ -122,8 +122,12 @@ def matched(
                     sampled = systems.vote(f"{best} x{times}", (best,), times)
                     role(named, f"self-consistency at equal {what}", sampled)
         if "self_refine" in plan.suite.baselines and best:
-            rounds = _times((calls - 1) / 2)
-            role(named, "self-refine", systems.self_refine(f"{best} self-refine x{rounds}", best, rounds))
+            first = _refined(best, _times((calls - 1) / 2))
+            role(named, "self-refine at equal calls", first)
+            one, refined = _tokens(spent.get(best, ())), _tokens(spent.get(first.name, ()))
+            if refined > one > 0:  # what a round takes is known once the one above has run: this one comes after it
+                each = (refined - one) / first.options["rounds"]
+                role(named, "self-refine at equal tokens", _refined(best, _times((tokens - one) / each)))
         matches.append(Match(graph.name, calls, tokens, named))
     return list(made.values()), matches
 
@@ -134,7 +138,7 @@ def family(plan_family: Sequence[str], matches: Iterable[Match], monoliths: Sequ
         "best": ("best",),
         "vote": ("vote", "vote at equal calls", "vote at equal tokens"),
         "self_consistency": ("self-consistency at equal calls", "self-consistency at equal tokens"),
-        "self_refine": ("self-refine",),
+        "self_refine": ("self-refine at equal calls", "self-refine at equal tokens"),
     }
     pairs: dict[tuple[str, str], None] = {}
     for match in matches:
@@ -144,6 +148,10 @@ def family(plan_family: Sequence[str], matches: Iterable[Match], monoliths: Sequ
             named = (match.systems[r] for r in wanted.get(group, ()) if r in match.systems)
             pairs |= dict.fromkeys((match.graph, name) for name in named)
     return list(pairs)
+
+
+def _refined(best: str, rounds: int) -> System:
+    return systems.self_refine(f"{best} self-refine x{rounds}", best, rounds)
 
 
 def _tokens(spent: Iterable[tuple[int, int]]) -> float:

@@ -192,14 +192,16 @@ def _baselines(plan: Plan) -> dict[str, str]:
         said["self-consistency at equal calls"] = "self-consistency of the best member at the calls of each graph"
         said["self-consistency at equal tokens"] = "self-consistency of the best member at the tokens of each graph"
     if "self_refine" in wanted and best:
-        said["self-refine"] = "self-refine of the best member"
+        said["self-refine at equal calls"] = "self-refine of the best member at the calls of each graph"
+        said["self-refine at equal tokens"] = "self-refine of the best member at the tokens of each graph"
     return said
 
 
 def _comparisons(plan: Plan, roles: list[str], earlier: Path | None) -> tuple[Power, ...]:
     suite = plan.suite
     named = (["best"] if plan.chooses else []) + roles
-    group = {"best": "best", "vote": "vote", "vote at equal calls": "vote", "self-refine": "self_refine"}
+    group = {"best": "best", "vote": "vote", "vote at equal calls": "vote"}
+    group |= {f"self-refine at equal {what}": "self_refine" for what in ("calls", "tokens")}
     fixed = [m.name for m in suite.monoliths] if "monolith" in suite.family else []
     chosen = [r for r in named if group.get(r, "self_consistency") in suite.family]
     pairs = [(g.name, r) for g in plan.graphs for r in (*fixed, *chosen)]

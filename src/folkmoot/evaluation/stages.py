@@ -111,12 +111,17 @@ class Stages:
             await self._pool.close()
 
     async def _match(self) -> None:
-        staged = self.staged()
-        more = [s for s in staged.systems if s.name not in {p.name for p in self._plan.systems}]
-        self._total = self._store.plan(s.key for s in self._planned(staged.systems))
-        self._finished = self._store.finished()
-        self._before = len(self._finished) - self._done
-        await self._run(more, samples(self._plan, self._people, more))
+        known = {s.name for s in self._plan.systems}
+        while True:
+            staged = self.staged()
+            more = [s for s in staged.systems if s.name not in known]
+            if not more:
+                return
+            self._total = self._store.plan(s.key for s in self._planned(staged.systems))
+            self._finished = self._store.finished()
+            self._before = len(self._finished) - self._done
+            await self._run(more, samples(self._plan, self._people, more))
+            known |= {s.name for s in more}  # what these took may call for more
 
     async def _run(self, systems: Iterable[System], wanted: Iterable[Sample]) -> None:
         left = (s for s in wanted if s.key not in self._finished)
