@@ -9,6 +9,8 @@ SHELL := bash
 TORCH ?= torch==2.13.0
 # The Python to use; empty: the newest one here that fits.
 PYTHON ?=
+# Anything: make demo compares with the 1.5B model, too.
+FULL ?=
 # More options for `folkmoot eval run` (make demo) or pytest (make test).
 ARGS ?=
 export TORCH PYTHON
@@ -20,7 +22,8 @@ elapsed = $$(( ($$(date +%s) - $(began)) / 60 )) min $$(( ($$(date +%s) - $(bega
 help:
 	@echo "make setup      .venv with folkmoot, torch and transformers; again: nothing to do, under a second"
 	@echo "make vllm       setup, then vLLM for the CPU (1.3 GB)"
-	@echo "make demo       setup, then two small models debate and are compared with a larger one; writes a report"
+	@echo "make demo       setup, then six small contributors answer together, beside their base and a larger model; writes a report"
+	@echo "                FULL=1 adds a model of ten times their size"
 	@echo "make test       setup and the tools of developers, then linter, type checker and all tests"
 	@echo "make lint       linter and type checker alone"
 	@echo "make clean      remove caches and build results; make distclean: .venv as well"
@@ -36,7 +39,7 @@ vllm:
 	@tools/setup.sh local vllm
 
 demo: setup
-	@$(bin)/folkmoot eval run quickstart $(ARGS)
+	@$(bin)/folkmoot eval run examples/participants/demo$(if $(FULL),_full).yaml $(ARGS)
 	@echo "demo: $(elapsed), installation and downloads included"
 
 test:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from langgraph.graph import END, START
+from langgraph.graph import END
 from langgraph.types import Send
 
 from folkmoot.discussion import Ask, Decision, Discussion, Turn, answer_type, last_answers, own, turns_of
@@ -16,16 +16,17 @@ from folkmoot.nodes import Panel, Step, Update, ask, counted, decided, seat, tak
 from folkmoot.participant import Participant
 from folkmoot.prompts import numbered, prompted, render
 from folkmoot.protocol import protocol
+from folkmoot.routing import EMBEDDING, TEMPLATE, By, calls, enter, routed
 
 
-def _calls(n: int, rounds: int, critics: int | str, finish: str | None) -> int:
+def _calls(n: int, rounds: int, critics: int | str, finish: str | None, route: int | None, router: object) -> int:
     each = 1 if critics == "self" else int(critics)
-    return n + rounds * n * (each + 1) + (finish != "vote")
+    return n + rounds * n * (each + 1) + (finish != "vote") + calls(n, route, router)
 
 
 @protocol(
     papers=["2303.17651", "2402.00367"],
-    templates=["answer", "critique_refine/critique", "critique_refine/revise", "critique_refine/finish"],
+    templates=["answer", "critique_refine/critique", "critique_refine/revise", "critique_refine/finish", TEMPLATE],
     calls=_calls,
 )
 def critique_refine(
@@ -33,6 +34,8 @@ def critique_refine(
     rounds: int = 1,
     critics: int | str = 1,
     finish: str = "vote",
+    route: int | None = None,
+    router: By = EMBEDDING,
     prompts: str | None = None,
 ) -> Panel:
     """Everybody drafts; peers review each draft without answering themselves; its author revises.
@@ -45,7 +48,8 @@ def critique_refine(
       floor -- rounds are over --> decide
     ```
 
-    Cost: n drafts, and n * (critics + 1) calls a round; 1 more with a finisher.
+    Cost: n drafts, and n * (critics + 1) calls a round; 1 more with a finisher. Routed, n is the number of those picked, or of
+    all where the router is unsure; a member as router takes a call for each of the team.
 
     Args:
         team: Two members or more, or one with ``critics="self"``.
@@ -53,7 +57,9 @@ def critique_refine(
             (arXiv 2310.01798).
         critics: How many peers review each draft (the next ones in the ring), or ``self``.
         finish: ``vote`` over the revised answers, or the name of the member that reads them all and writes the final
-            answer. A finisher that fails or gives no answer leaves the question to the vote.
+            answer, picked by a router or not. A finisher that fails or gives no answer leaves the question to the vote.
+        route: How many members a router picks to draft and review, more than `critics`; the whole team if left out.
+        router: Who picks them; as `by` in `route`.
         prompts: Folder with templates that replace the shipped ones.
 
     A member whose draft failed is asked again in place of a revision.
@@ -69,7 +75,7 @@ def critique_refine(
         def say(d: Discussion, me: Participant) -> str:
             return render("critique_refine/critique", d, me, [held], mark=lambda _: "Answer", folder=prompts)
 
-        return ask(_critics(team, author, critics), say, d, role="critique", about=author.name)
+        return ask(_critics(routed(d, team), author, critics), say, d, role="critique", about=author.name)
 
     def revise(d: Discussion, me: Participant) -> str:
         held = own(d, me.name)
@@ -79,19 +85,21 @@ def critique_refine(
         return render("critique_refine/revise", d, me, seen, held=held, mark=numbered("Review"), folder=prompts)
 
     def floor(d: Discussion) -> list[Send] | str:
+        asked = routed(d, team)
         if not answered(d):
-            return ask(team, draft, d)
+            return ask(asked, draft, d)
         if answered(d) > rounds:
             return "decide"
         if _reviews(d):
-            return ask(team, revise, d)
-        return [s for author in team for s in review(author, d)] or "decide"
+            return ask(asked, revise, d)
+        return [s for author in asked for s in review(author, d)] or "decide"
 
     graph = Panel(steps=4 * rounds + 5)
+    start = enter(graph, team, route, router, name="critique_refine: route", least=_least(critics), prompts=prompts)
     seat(graph, team, then="floor")
     graph.add_node("floor", wait)
     graph.add_node("decide", vote() if finish == "vote" else _finisher(team, finish, prompts))
-    graph.add_edge(START, "floor")
+    graph.add_edge(start, "floor")
     graph.add_conditional_edges("floor", floor, [*(p.name for p in team), "decide"])
     graph.add_edge("decide", END)
     return graph
@@ -108,6 +116,11 @@ def _check(team: Sequence[Participant], rounds: int, critics: int | str, finish:
     names = [p.name for p in team]
     if finish != "vote" and finish not in names:
         raise BadInput(f"critique_refine: finish={finish!r} is no member; {did_you_mean(finish, ['vote', *names])}")
+
+
+def _least(critics: int | str) -> int:
+    """Members that reviews need: every author and its critics."""
+    return 1 if critics == "self" else int(critics) + 1
 
 
 def _critics(team: Sequence[Participant], author: Participant, critics: int | str) -> list[Participant]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from langgraph.graph import END, START
+from langgraph.graph import END
 from langgraph.types import Send
 
 from folkmoot.discussion import Discussion, agreed
@@ -15,14 +15,17 @@ from folkmoot.nodes import judge as judged_by
 from folkmoot.participant import Participant, check_weights
 from folkmoot.prompts import prompted
 from folkmoot.protocol import protocol
+from folkmoot.routing import EMBEDDING, TEMPLATE, By, calls, enter, routed
 from folkmoot.views import View, view
 
 
-def _calls(n: int, rounds: int, decide: str) -> int:
-    return n * rounds + (2 if decide == "judge" else 0)
+def _calls(n: int, rounds: int, decide: str, route: int | None, router: object) -> int:
+    return n * rounds + (2 if decide == "judge" else 0) + calls(n, route, router)
 
 
-@protocol(papers=["2305.14325"], templates=["answer", "debate/revise", "judge_select/pick"], calls=_calls, least=2)
+@protocol(
+    papers=["2305.14325"], templates=["answer", "debate/revise", "judge_select/pick", TEMPLATE], calls=_calls, least=2
+)
 def debate(
     team: Sequence[Participant],
     rounds: int = 2,
@@ -30,6 +33,8 @@ def debate(
     decide: str = "vote",
     weights: Mapping[str, float] | None = None,
     judge: Participant | None = None,
+    route: int | None = None,
+    router: By = EMBEDDING,
     prompts: str | None = None,
 ) -> Panel:
     """Everybody answers blind, then sees the others' last answers and answers again, until they agree or rounds are over.
@@ -42,7 +47,8 @@ def debate(
       floor -- agreed, or rounds are over --> decide
     ```
 
-    Cost: at most n * rounds calls, n if all agree at once; decided by a judge 2 more (one for each order).
+    Cost: at most n * rounds calls, n if all agree at once; decided by a judge 2 more (one for each order). Routed, n is the
+    number of those picked, or of all where the router is unsure; a member as router takes a call for each of the team.
 
     Args:
         team: Two members or more.
@@ -52,6 +58,8 @@ def debate(
             weak judge.
         weights: Weight of each member's vote by name; 1 where none is given.
         judge: Who judges, for ``decide="judge"``; a member or anybody else.
+        route: How many members a router picks to hold the debate, 2 or more; the whole team if left out.
+        router: Who picks them; as `by` in `route`.
         prompts: Folder with templates that replace the shipped ones.
     """
     if rounds < 1:
@@ -61,16 +69,17 @@ def debate(
 
     def floor(d: Discussion) -> list[Send] | str:
         if not held(d):
-            return ask(team, blind, d)
+            return ask(routed(d, team), blind, d)
         if agreed(d) or held(d) >= rounds:
             return "decide"
-        return ask(team, revise, d)
+        return ask(routed(d, team), revise, d)
 
     graph = Panel(steps=2 * rounds + 3)
+    start = enter(graph, team, route, router, name="debate: route", least=2, prompts=prompts)
     seat(graph, team, then="floor")
     graph.add_node("floor", wait)
     graph.add_node("decide", _decision(decide, weights, judge, prompts))
-    graph.add_edge(START, "floor")
+    graph.add_edge(start, "floor")
     graph.add_conditional_edges("floor", floor, [*(p.name for p in team), "decide"])
     graph.add_edge("decide", END)
     return graph

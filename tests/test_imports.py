@@ -23,6 +23,7 @@ LAYERS = [
     {"views", "decide"},
     {"prompts", "follow"},
     {"nodes"},
+    {"routing", "confidence"},
     {"protocol", "visible"},
     {"graphs"},
     {"manifest"},
@@ -42,12 +43,17 @@ NO_ENGINES = {
     "prompts",
     "follow",
     "nodes",
+    "routing",
+    "confidence",
     "lean",
     "protocol",
     "visible",
     "graphs",
 }
-EXCEPTIONS = {("protocol", "graphs"): "finds graphs by name, when it is asked for one"}
+EXCEPTIONS = {
+    ("protocol", "graphs"): "finds graphs by name, when it is asked for one",
+    ("routing", "engines"): "loads the encoder of the catalogue, when it routes and was given none",
+}
 HEAVY = {"torch", "transformers", "vllm", "peft", "gguf", "datasets", "huggingface_hub"}
 
 

@@ -179,8 +179,8 @@ def test_teams_that_cannot_hold_a_discussion() -> None:
     ("weights", "said"),
     [
         ({"anna": 2}, "'anna' is no member; did you mean 'ana'"),
-        ({"ana": float("nan")}, "'ana' weighs nan; use a number"),
-        ({"ana": "two"}, "'ana' weighs 'two'; use a number"),
+        ({"ana": float("nan")}, "'ana' has nan; use a number"),
+        ({"ana": "two"}, "'ana' has 'two'; use a number"),
     ],
 )
 def test_weights_that_cannot_be_counted(weights: dict[str, float], said: str) -> None:

@@ -11,7 +11,7 @@ from folkmoot.documents import BadInput
 from folkmoot.engines.contract import PromptTooLong, Sampling
 from folkmoot.engines.scripted import Scripted
 from folkmoot.evaluation.judging import TEMPLATE as JUDGE
-from folkmoot.graphs import critique_refine, debate, judge_select
+from folkmoot.graphs import critique_refine, debate, judge_select, route
 from folkmoot.participant import Participant
 from folkmoot.prompts import check_template, fingerprint, lettered, prompted, render, template, template_names
 from folkmoot.protocol import catalogue
@@ -217,19 +217,31 @@ SCRIPTS = {
         "bo": ["Six and six.\nAnswer: 12", "I find no mistake.", "Answer: 16", "All agree.\nAnswer: 16"],
     },
     "judge_select": {"ana": ["Answer: 16"], "bo": ["Answer: 12"], "cy": ["Answer: 16.0"]},
+    "route": {"ana": ["Answer: 12"], "bo": ["Answer: 16"]},
+}
+KNOWN = {
+    "ana": ("Scales recipes.", ("A recipe for 2 needs 100 g. How much do 4 need?", "How many cups\nare 3 pints?")),
+    "bo": ("Animals, and how they are built.", ("How many wings has a bee?",)),
 }
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 async def test_prompts_as_members_get_them(name: str, snapshot: Callable[[str, str], None]) -> None:
     people = [
-        Participant(n, Scripted(replies, name=n), system="You know animals." if n == "bo" else "")
+        Participant(
+            n,
+            Scripted(replies, name=n),
+            system="You know animals." if n == "bo" else "",
+            purpose=KNOWN.get(n, ("",))[0],
+            examples=KNOWN.get(n, ("", ()))[1],
+        )
         for n, replies in SCRIPTS[name].items()
     ]
     graph = {
         "debate": lambda: debate(people, sees="neighbours"),
         "critique_refine": lambda: critique_refine(people, finish="bo"),
         "judge_select": lambda: judge_select(people, judge=Participant("jo", Scripted(["A", "Candidate B."]))),
+        "route": lambda: route(people, by=Participant("jo", Scripted(["B", "Member A."]))),
     }[name]()
     result = await graph.compile().ainvoke({"question": QUESTION, "answer_type": AnswerType("number")})
     assert result["answer"] == "16"

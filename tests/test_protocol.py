@@ -8,6 +8,7 @@ import pytest
 from langgraph.errors import GraphRecursionError
 
 from folkmoot.answers import AnswerType
+from folkmoot.discussion import called
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Sampling
 from folkmoot.engines.scripted import Scripted
@@ -47,6 +48,9 @@ WORST = [
     ],
     *[("judge_select", n, {"orders": o}) for n, o in itertools.product((2, 3, 5), ("both", "shuffled"))],
     *[("majority_vote", n, {"samples": s}) for n, s in itertools.product((1, 2, 5), (1, 4))],
+    *[("confident_select", n, {"samples": s, "confidence": c}) for n, s, c in itertools.product((1, 2, 5), (1, 4), ("agreement", "likelihood"))],
+    # A router that always picks the first member that it is shown is unsure, so that all are asked.
+    *[(name, n, {"route": 2, "router": "m0"}) for name, n in itertools.product(("debate", "critique_refine", "judge_select"), (2, 3, 5))],
 ]  # fmt: skip
 
 
@@ -58,13 +62,20 @@ async def test_the_worst_case_takes_exactly_the_declared_calls_and_steps(
     panel = found.panel(people, options, {p.name: p for p in people})
     result = await panel.compile().ainvoke({"question": "q", "answer_type": NUMBER})
     assert result["answer"] is not None
-    assert calls(people) == len(result["turns"]) == found.most_calls(n, options)
+    assert calls(people) == sum(map(called, result["turns"])) == found.most_calls(n, options)
     with pytest.raises(GraphRecursionError):
         await panel.compile().ainvoke({"question": "q"}, {"recursion_limit": panel.steps - 1})
 
 
 def test_the_catalogue() -> None:
-    assert list(catalogue()) == ["critique_refine", "debate", "judge_select", "majority_vote"]
+    assert list(catalogue()) == [
+        "confident_select",
+        "critique_refine",
+        "debate",
+        "judge_select",
+        "majority_vote",
+        "route",
+    ]
     for name, p in catalogue().items():
         assert (p.name, find(name)) == (name, p)
         assert p.summary.endswith("."), "one sentence"
@@ -77,8 +88,13 @@ def test_the_catalogue() -> None:
 
 def test_what_can_be_set() -> None:
     options = find("debate").options
-    assert list(options) == ["rounds", "sees", "decide", "weights", "judge", "prompts"]
-    assert (options["rounds"].default, find("debate").roles, find("majority_vote").roles) == (2, {"judge"}, frozenset())
+    assert list(options) == ["rounds", "sees", "decide", "weights", "judge", "route", "router", "prompts"]
+    assert (options["rounds"].default, find("debate").roles, find("majority_vote").roles) == (
+        2,
+        {"judge", "router"},
+        frozenset(),
+    )
+    assert (find("debate").routers, find("route").routers) == ({"router"}, {"by"})
     assert find("debate").most_calls(3, {}) == 6
     assert find("judge_select").least == 2
 
@@ -110,6 +126,14 @@ def test_people_are_given_by_name() -> None:
         ("critique_refine", {"critics": "two"}, "critics='two' in a team of 2"),
         ("majority_vote", {"samples": "many"}, "graph 'majority_vote': samples='many': "),
         ("majority_vote", {"weights": {"m0": "two"}}, "weights={'m0': 'two'}: "),
+        ("route", {"by": "embeddings"}, "graph 'route': by: nobody is called 'embeddings'; did you mean 'embedding'"),
+        ("debate", {"judge": "embedding"}, "graph 'debate': judge: nobody is called 'embedding'"),
+        ("debate", {"route": 1}, "debate: route=1: at least 2 must be picked for this discussion"),
+        (
+            "confident_select",
+            {"calibration": {"m0": [1]}},
+            "calibration: give 'm0' a slope of 0 or more and an intercept",
+        ),
     ],
 )
 def test_options_that_cannot_be(name: str, options: dict[str, Any], said: str) -> None:
@@ -128,6 +152,23 @@ async def test_a_prompts_folder_of_the_suite_holds_unless_the_options_name_one(t
     for options, said in [({}, "suite: q"), ({"prompts": own}, "own: q")]:
         result = await find("majority_vote").panel(team(1), options, {}, suite).compile().ainvoke({"question": "q"})
         assert result["turns"][0].prompt[0].content == said
+
+
+async def test_the_router_of_a_run_stands_in_for_the_one_of_the_catalogue() -> None:
+    class Always:
+        identity = "always m1"
+
+        async def start(self) -> None: ...
+
+        async def scores(self, question: str, team: Sequence[Participant]) -> list[float]:
+            return [float(p.name == "m1") for p in team]
+
+    people = {p.name: p for p in team(3)}
+    for options in ({}, {"by": "embedding"}, {"by": "embedding", "k": 1}):
+        panel = find("route").panel(list(people.values()), options, people, router=Always())
+        assert [needed.identity for needed in panel.needs] == ["always m1"]
+        assert (await panel.compile().ainvoke({"question": "q", "answer_type": NUMBER}))["answer"] == "1"
+    assert find("debate").panel(list(people.values()), {}, people, router=Always()).needs == [], "nobody routes"
 
 
 # Finding.

@@ -21,7 +21,8 @@ class Turn:
 
     Attributes:
         speaker: Name of the participant.
-        role: What the turn was for: ``answer``, ``critique``, ``judge`` or ``finish``.
+        role: What the turn was for: ``answer``, ``critique``, ``judge``, ``finish``, ``route`` (who should answer) or
+            ``confidence`` (how likely an answer is in the eyes of its speaker).
         round: Counts from 0; a critique belongs to the round that it leads to.
         text: The reply as it came.
         answer: The answer read from the text, or None: the speaker abstains.
@@ -63,15 +64,17 @@ class Decision:
 
     Attributes:
         answer: The answer, or None if the question could not be decided.
-        by: The rule: ``vote``, ``weighted vote``, ``judge`` or ``finisher``.
+        by: The rule: ``vote``, ``weighted vote``, ``judge``, ``finisher`` or ``confidence``.
         tally: Votes (or weight) for each answer that got any, highest first.
         why: One line for people.
+        whose: The member that was chosen, where one was and its answer counts alone.
     """
 
     answer: str | None
     by: str
     tally: tuple[tuple[str, float], ...] = ()
     why: str = ""
+    whose: str | None = None
 
 
 class Discussion(TypedDict, total=False):
@@ -110,6 +113,11 @@ def turns_of(d: Discussion, *roles: str) -> list[Turn]:
     """The turns with one of these roles (all if none is named), in the order they were spoken."""
     turns = d.get("turns") or []
     return [t for t in turns if t.role in roles] if roles else list(turns)
+
+
+def called(t: Turn) -> bool:
+    """Whether a model was called for a turn: all but the verdict of a router, which sums up."""
+    return t.role != "route" or bool(t.prompt)
 
 
 def rounds(d: Discussion) -> int:

@@ -10,7 +10,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.graph import StateGraph
@@ -63,16 +63,34 @@ class Route(Runnable[Any, Any]):
         return self._path(input)
 
 
+class Needed(Protocol):
+    """What a graph needs beside its participants, such as a router's encoder."""
+
+    @property
+    def identity(self) -> str:
+        """All that determines what it does: part of every sample's key. May fetch what it is made of."""
+        ...
+
+    async def start(self) -> None:
+        """Fetch and load it, unless it is loaded. Raises `Missing`."""
+        ...
+
+
 class Panel(StateGraph[Discussion]):
     """A `StateGraph` over `Discussion` that knows how many steps it can take at most.
 
     Compiling it sets LangGraph's recursion limit to that number, so that a protocol that does not end is stopped at once
     and not after the default of ten thousand steps.
+
+    Attributes:
+        steps: Most steps.
+        needs: What should be started before the first question; whatever is not starts with it.
     """
 
     def __init__(self, *, steps: int) -> None:
         super().__init__(Discussion)
         self.steps = steps
+        self.needs: list[Needed] = []
 
     def add_conditional_edges(self, source: str, path: Any, *args: Any, **kwargs: Any) -> Any:
         """See `StateGraph.add_conditional_edges`. A plain function must be quick: it runs on the event loop."""
@@ -146,8 +164,7 @@ async def take_turn(me: Participant, a: Ask, reads: AnswerType | None) -> Turn:
     Raises:
         Missing: What the engine needs is not there: nobody could speak, so this is no matter of one member.
     """
-    known: dict[str, Any] = {name: getattr(a, name) for name in ("role", "round", "about", "draw", "prompt")}
-    known["speaker"] = me.name
+    known = _known(me, a)
     if a.error is not None:
         return Turn(**known, finish="limit", error=a.error)
     try:
@@ -160,6 +177,41 @@ async def take_turn(me: Participant, a: Ask, reads: AnswerType | None) -> Turn:
         return Turn(**known, error=describe(e))
     read = reads.extract(spoken(reply.text), cut=reply.finish == "length") if reads else None
     return Turn(**known, text=reply.text, answer=read, finish=reply.finish, **_cost(reply))
+
+
+async def take_choice(me: Participant, a: Ask, options: Sequence[str]) -> tuple[Turn, tuple[float, ...]]:
+    """Have one participant say how likely each option is as its reply; whatever goes wrong ends up in `Turn.error`.
+
+    Args:
+        me: Who is asked, on an engine that can choose.
+        a: What is asked.
+        options: Two or more, all different.
+
+    Returns:
+        The turn, whose answer is the likeliest option, and a probability for each option: none if it failed.
+
+    Raises:
+        Missing: What the engine needs is not there.
+    """
+    known = _known(me, a)
+    if a.error is not None:
+        return Turn(**known, finish="limit", error=a.error), ()
+    try:
+        c = await me.choose(a.prompt, options, depth=a.depth)
+    except Missing:
+        raise
+    except PromptTooLong as e:
+        return Turn(**known, finish="limit", error=str(e)), ()
+    except Exception as e:
+        return Turn(**known, error=describe(e)), ()
+    best = max(range(len(options)), key=lambda i: c.probabilities[i])
+    odds = ", ".join(f"{option} {p:.3f}" for option, p in zip(options, c.probabilities, strict=True))
+    return Turn(**known, text=f"{odds} ({c.method})", answer=options[best], finish="stop", **_cost(c)), c.probabilities
+
+
+def _known(me: Participant, a: Ask) -> dict[str, Any]:
+    """What is known of a turn before it is taken."""
+    return {"speaker": me.name} | {name: getattr(a, name) for name in ("role", "round", "about", "draw", "prompt")}
 
 
 def describe(e: Exception) -> str:
@@ -209,7 +261,9 @@ async def counted(
     return await asyncio.to_thread(count) if kind.kind == "math" else count()
 
 
-def judge(by: Participant, *, orders: str = "both", prompts: str | None = None) -> Step:
+def judge(
+    by: Participant | Callable[[Discussion], Participant], *, orders: str = "both", prompts: str | None = None
+) -> Step:
     """A node where `by` picks among the different answers of the last round.
 
     The candidates are anonymous and shown in several orders. A candidate wins if it is picked in more than half of them;
@@ -217,7 +271,7 @@ def judge(by: Participant, *, orders: str = "both", prompts: str | None = None) 
     are shown, since labels are letters.
 
     Args:
-        by: The judge; a member or anybody else.
+        by: The judge, a member or anybody else; or a function that says who it is.
         orders: ``both`` (as given and reversed) or ``shuffled`` (three different orders).
         prompts: A user's prompts folder.
 
@@ -234,48 +288,58 @@ def judge(by: Participant, *, orders: str = "both", prompts: str | None = None) 
         if len(choices) < 2:
             return decided(ballot)
         shown = decide.orders(len(choices), orders, d.get("seed") or 0)
-        turns = await asyncio.gather(*(_pick(by, d, [choices[i] for i in o], n, prompts) for n, o in enumerate(shown)))
+        judge = by if isinstance(by, Participant) else by(d)
+        picked = [pick(judge, d, [choices[i] for i in o], n, prompts=prompts) for n, o in enumerate(shown)]
+        turns = [turn for turn, _ in await asyncio.gather(*picked)]
         picks = [o[ord(t.answer) - 65] if t.answer else None for t, o in zip(turns, shown, strict=True)]
         best = decide.settled(picks)
         if best is None:
             failed = next((t.error for t in turns if t.error), None)
-            why = f"{by.name} failed: {failed}" if failed else f"the judge's {len(picks)} orders do not agree"
+            why = f"{judge.name} failed: {failed}" if failed else f"the judge's {len(picks)} orders do not agree"
             decision = Decision(ballot.answer, "vote", ballot.tally, f"{why}; the vote decides: {ballot.why}")
         else:
-            why = f"{by.name} picked it in {picks.count(best)} of {len(picks)} orders"
+            why = f"{judge.name} picked it in {picks.count(best)} of {len(picks)} orders"
             decision = Decision(choices[best].answer, "judge", ballot.tally, why)
-        return {"turns": list(turns), **decided(decision)}
+        return {"turns": turns, **decided(decision)}
 
     return Step("judge", sit)
 
 
-async def _pick(by: Participant, d: Discussion, shown: Sequence[Turn], draw: int, prompts: str | None) -> Turn:
-    """One verdict on candidates in one order; the turn's answer is the letter picked."""
-    labels = AnswerType("choice", tuple(t.answer or "" for t in shown))
-    at = rounds(d)
+async def pick(
+    by: Participant,
+    d: Discussion,
+    shown: Sequence[Turn],
+    draw: int,
+    *,
+    role: str = "judge",
+    template: str = "judge_select/pick",
+    label: str = "Candidate",
+    prompts: str | None = None,
+) -> tuple[Turn, tuple[float, ...]]:
+    """Have a participant pick one of several texts, shown under letters: by likelihood, or in words where it must be.
+
+    Args:
+        by: Who picks.
+        d: The discussion.
+        shown: Turns whose texts are shown, in this order.
+        draw: Number of the order.
+        role: Role of the turn.
+        template: Template of the prompt.
+        label: What a text is called before its letter.
+        prompts: A user's prompts folder.
+
+    Returns:
+        The turn, whose answer is the letter picked, and a probability for each letter: none if nothing was picked.
+    """
+    letters = AnswerType("choice", tuple(t.answer or "" for t in shown))
+    prompt: tuple[Message, ...] = ()
+    error = None
     try:
-        text = render("judge_select/pick", d, by, shown, mark=lettered("Candidate"), folder=prompts)
+        prompt = by.messages(render(template, d, by, shown, mark=lettered(label), folder=prompts))
     except PromptTooLong as e:
-        return Turn(by.name, "judge", at, draw=draw, finish="limit", error=str(e))
-    prompt: tuple[Message, ...] = by.messages(text)
-    if not by.engine.capabilities.choose:
-        a = Ask(prompt, labels, "judge", at, None, draw, d.get("seed"), depth=depth(d))
-        return await take_turn(by, a, labels)
-    known: dict[str, Any] = {"speaker": by.name, "role": "judge", "round": at, "draw": draw, "prompt": prompt}
-    try:
-        c = await by.choose(prompt, labels.labels, depth=depth(d))
-    except Missing:
-        raise
-    except PromptTooLong as e:
-        return Turn(**known, finish="limit", error=str(e))
-    except Exception as e:
-        return Turn(**known, error=describe(e))
-    best = max(range(len(shown)), key=lambda i: c.probabilities[i])
-    odds = ", ".join(f"{label} {p:.3f}" for label, p in zip(labels.labels, c.probabilities, strict=True))
-    return Turn(
-        **known,
-        text=f"{odds} ({c.method})",
-        answer=labels.labels[best],
-        finish="stop",
-        **_cost(c),
-    )
+        error = str(e)
+    a = Ask(prompt, letters, role, rounds(d), None, draw, d.get("seed"), error, depth(d))
+    if by.engine.capabilities.choose:
+        return await take_choice(by, a, letters.labels)
+    turn = await take_turn(by, a, letters)
+    return turn, tuple(float(x == turn.answer) for x in letters.labels) if turn.answer else ()

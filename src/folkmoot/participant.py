@@ -13,7 +13,7 @@ from folkmoot.documents import BadInput, did_you_mean
 from folkmoot.engines.contract import Choice, Completion, Engine, Message, PromptTooLong, Request, Sampling
 from folkmoot.paths import folder_hash
 
-RESERVED = frozenset({"floor", "decide", "judge", "finish", "__start__", "__end__"})
+RESERVED = frozenset({"floor", "decide", "judge", "finish", "router", "__start__", "__end__"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 _MARGIN = 64  # tokens: what chat templates put around messages, a system text of their own included (30 for SmolLM2)
 
@@ -156,8 +156,16 @@ def check_team(team: Sequence[Participant], graph: str, least: int) -> None:
         raise BadInput(f"{graph}: two members are called {twice[0]!r}; names must differ")
 
 
-def check_weights(weights: Mapping[str, float] | None, team: Sequence[Participant], graph: str) -> None:
+def check_weights(
+    weights: Mapping[str, float] | None, team: Sequence[Participant], graph: str, what: str = "weights"
+) -> None:
     """Refuse weights that no vote can be counted with.
+
+    Args:
+        weights: A number for each member by name; others may be left out.
+        team: The members.
+        graph: Name of the protocol, for complaints.
+        what: Name of the option.
 
     Raises:
         BadInput: A weight of somebody who is no member, or one that is no number.
@@ -165,6 +173,6 @@ def check_weights(weights: Mapping[str, float] | None, team: Sequence[Participan
     names = [p.name for p in team]
     for name, weight in (weights or {}).items():
         if name not in names:
-            raise BadInput(f"{graph}: weights: {name!r} is no member; {did_you_mean(name, names)}")
+            raise BadInput(f"{graph}: {what}: {name!r} is no member; {did_you_mean(name, names)}")
         if not isinstance(weight, (int, float)) or not math.isfinite(weight):
-            raise BadInput(f"{graph}: weights: {name!r} weighs {weight!r}; use a number of 0 or more")
+            raise BadInput(f"{graph}: {what}: {name!r} has {weight!r}; use a number of 0 or more")

@@ -6,6 +6,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from langgraph.graph import StateGraph
 from folkmoot.documents import BadInput, did_you_mean
 from folkmoot.nodes import Panel
 from folkmoot.participant import Participant, check_team
+from folkmoot.routing import EMBEDDING, Router
 
 Build = TypeVar("Build", bound=Callable[..., Panel])
 
@@ -58,8 +60,17 @@ class Protocol:
 
     @property
     def roles(self) -> frozenset[str]:
-        """The options that take a participant (a judge)."""
-        return frozenset(k for k, p in self.options.items() if "Participant" in inspect.formatannotation(p.annotation))
+        """The options that take a participant (a judge, a router)."""
+        return self._annotated("Participant") | self.routers
+
+    @property
+    def routers(self) -> frozenset[str]:
+        """The options that take a router."""
+        return self._annotated("By")
+
+    def _annotated(self, word: str) -> frozenset[str]:
+        named = {k: re.findall(r"\w+", inspect.formatannotation(p.annotation)) for k, p in self.options.items()}
+        return frozenset(k for k, words in named.items() if word in words)
 
     def panel(
         self,
@@ -67,6 +78,7 @@ class Protocol:
         options: Mapping[str, Any],
         people: Mapping[str, Participant],
         prompts: str | None = None,
+        router: Router | None = None,
     ) -> Panel:
         """Build from options as they stand in a file: participants are given by name.
 
@@ -75,20 +87,27 @@ class Protocol:
             options: Options of the protocol.
             people: Who can be named.
             prompts: A user's prompts folder, if the options name none.
+            router: What `EMBEDDING` means; left out: what it means to the graph.
 
         Raises:
             BadInput: An unknown option or name, or a value that the protocol refuses.
         """
         settings = dict(options)
+        offered: dict[str, Any] = dict(people)
+        for key in self.routers:
+            offered[EMBEDDING] = router or EMBEDDING
+            if router is not None and self.options[key].default == EMBEDDING:
+                settings.setdefault(key, router)
         for key, value in options.items():
             if key not in self.options:
                 raise BadInput(f"graph {self.name!r} has no option {key!r}; {did_you_mean(key, self.options)}")
+            able = offered if key in self.routers else people
             if key in self.roles and isinstance(value, str):
-                if value not in people:
+                if value not in able:
                     raise BadInput(
-                        f"graph {self.name!r}: {key}: nobody is called {value!r}; {did_you_mean(value, people)}"
+                        f"graph {self.name!r}: {key}: nobody is called {value!r}; {did_you_mean(value, able)}"
                     )
-                settings[key] = people[value]
+                settings[key] = able[value]
             elif key in self.roles and not isinstance(value, Participant):
                 raise BadInput(f"graph {self.name!r}: {key}={value!r}: give the name of a participant")
             elif key not in self.roles:

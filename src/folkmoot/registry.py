@@ -6,34 +6,52 @@ its files; entries stand in the order of their names, so that two people who add
 
 from __future__ import annotations
 
-import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints
+import yaml
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from folkmoot.documents import BadInput, Document, did_you_mean, read
 from folkmoot.manifest import MANIFEST, Manifest, beside, read_manifest
+from folkmoot.models.folder import replace_text, sha256
 
 LOCK = "registry.lock"
 ALL = "all"
+VERSION = 1
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+_SLUG = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+
+def _nameable(name: str) -> str:
+    if name == ALL:
+        raise ValueError(f"nobody can be called {ALL!r}: team files pick everybody by it")
+    return name
+
+
+Slug = Annotated[str, StringConstraints(pattern=_SLUG), AfterValidator(_nameable)]
 """A contribution's name: it names folders and repositories, too."""
 
 
 def _inside(path: str) -> str:
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or "\\" in path or not pure.parts:
-        raise ValueError(f"{path!r}: must be a path inside the registry")
+        raise ValueError(f"{path!r} must be a path inside the registry")
     return path
 
 
 Inside = Annotated[str, AfterValidator(_inside)]
+
+_HEAD = f"""\
+# The contributions of this registry, by name. Written by 'folkmoot contribute add' and 'remove'; commit it to git together
+# with their folders. Team files pick from it: 'registry: ./this-folder' and 'members: [{ALL}]'.
+"""
+_CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.M)
 
 
 class Entry(Document):
@@ -41,7 +59,8 @@ class Entry(Document):
 
     Attributes:
         source: Its folder, relative to the registry.
-        origin: Where it came from: ``org/name`` of a hub repository, or empty for a folder.
+        copied: The folder was put there by ``contribute add``, and goes with the entry; else it is its contributor's own.
+        origin: The hub repository that it came from (``org/name``), or empty.
         revision: Commit of that repository.
         base: The base model, as its manifest names it.
         tags: Copied from its manifest.
@@ -49,6 +68,7 @@ class Entry(Document):
     """
 
     source: Inside
+    copied: bool = False
     origin: str = ""
     revision: str = ""
     base: str
@@ -59,8 +79,15 @@ class Entry(Document):
 class Lock(Document):
     """The lock file."""
 
-    version: Literal[1] = 1
+    version: int = VERSION
     participants: Mapping[Slug, Entry] = Field(default_factory=dict)
+
+    @field_validator("version")
+    @classmethod
+    def _known(cls, v: int) -> int:
+        if v != VERSION:
+            raise ValueError(f"this folkmoot reads version {VERSION}, the file has {v}; update folkmoot")
+        return v
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,63 +109,119 @@ class Registry:
         Raises:
             BadInput: There is none, or it does not fit.
         """
-        if not (folder / LOCK).is_file():
+        path = folder / LOCK
+        if not path.is_file():
             raise BadInput(f"{folder}: no registry: it has no {LOCK}; 'folkmoot contribute add' makes one")
-        lock = read(folder / LOCK, Lock)
+        _refuse_conflict(path)
+        lock = read(path, Lock)
         return cls(folder, dict(sorted(lock.participants.items())))
 
-    def members(
-        self, name: str | None = None, tag: str | None = None, *, home: Path | None = None
-    ) -> tuple[Manifest, ...]:
+    def write(self) -> None:
+        """Write the lock file: whoever reads it sees the old one or the new one.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        entries = {n: e.model_dump(mode="json", exclude_defaults=True) for n, e in sorted(self.entries.items())}
+        told: dict[str, Any] = {"version": VERSION, "participants": entries}
+        text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=1000)
+        replace_text(self.folder / LOCK, _HEAD + text)
+
+    def entry(self, name: str) -> Entry:
+        """One contribution.
+
+        Raises:
+            BadInput: Nobody has this name.
+        """
+        if name not in self.entries:
+            raise BadInput(f"{self.folder}: nobody is called {name!r}; {did_you_mean(name, self.entries)}")
+        return self.entries[name]
+
+    def picked(self, name: str = ALL, tag: str | None = None) -> tuple[str, ...]:
+        """Names of those picked, in order.
+
+        Args:
+            name: A name, or ``all``.
+            tag: A tag; then `name` does not count.
+
+        Raises:
+            BadInput: Nobody fits.
+        """
+        if tag is not None:
+            found = tuple(n for n, e in self.entries.items() if tag in e.tags)
+            if not found:
+                tags = {t for e in self.entries.values() for t in e.tags}
+                raise BadInput(f"{self.folder}: nobody has the tag {tag!r}; {did_you_mean(tag, tags)}")
+            return found
+        if name == ALL:
+            if not self.entries:
+                raise BadInput(f"{self.folder}: the registry is empty; add somebody with 'folkmoot contribute add'")
+            return tuple(self.entries)
+        if name not in self.entries:
+            raise BadInput(f"{self.folder}: nobody is called {name!r}; {did_you_mean(name, [ALL, *self.entries])}")
+        return (name,)
+
+    def members(self, name: str = ALL, tag: str | None = None, *, home: Path | None = None) -> tuple[Manifest, ...]:
         """Manifests of those picked, in the order of their names; every file is compared with the lock first.
 
         Args:
             name: A name, or ``all``.
-            tag: A tag.
+            tag: A tag; then `name` does not count.
             home: Paths in the manifests are made relative to this folder; to the working folder if left out.
 
         Raises:
             BadInput: Nobody fits, or a file is not as the lock says.
         """
-        if tag is not None:
-            picked = [n for n, e in self.entries.items() if tag in e.tags]
-            if not picked:
-                tags = sorted({t for e in self.entries.values() for t in e.tags})
-                raise BadInput(f"{self.folder}: nobody has the tag {tag!r}; {did_you_mean(tag, tags)}")
-        elif name in (None, ALL):
-            picked = list(self.entries)
-            if not picked:
-                raise BadInput(f"{self.folder}: the registry is empty; add somebody with 'folkmoot contribute add'")
-        elif name in self.entries:
-            picked = [str(name)]
-        else:
-            raise BadInput(f"{self.folder}: nobody is called {name!r}; {did_you_mean(str(name), [ALL, *self.entries])}")
+        picked = self.picked(name, tag)
         if wrong := [line for n in picked for line in self.differences(n)]:
             raise BadInput("\n".join(wrong))
         return tuple(self._manifest(n, home) for n in picked)
 
     def differences(self, name: str) -> list[str]:
         """What is not as the lock says about one contribution, a line each; what the lock does not name is left alone."""
-        entry = self.entries[name]
-        root = self.folder / entry.source
+        entry = self.entry(name)
         found = []
         for file, expected in entry.files.items():
-            path = root / file
+            path = self.folder / entry.source / file
+            if link := _link(self.folder, f"{entry.source}/{file}"):
+                found.append(f"{link}: a link, which could lead anywhere: put the folder or file itself there")
+                break
             if not path.is_file():
                 found.append(f"{path}: missing; {self.folder / LOCK} lists it: restore it, or add {name!r} again")
-            elif file_hash(path) != expected:
+            elif sha256(path) != expected:
                 found.append(f"{path}: changed since {name!r} was added: restore it, or add {name!r} again")
         return found
 
     def _manifest(self, name: str, home: Path | None) -> Manifest:
-        folder = self.folder / self.entries[name].source
+        entry = self.entries[name]
+        folder = self.folder / entry.source
+        if MANIFEST not in entry.files:
+            raise BadInput(f"{self.folder / LOCK}: {name!r} lists no {MANIFEST}; add it again")
         manifest = read_manifest(folder / MANIFEST, move=False)
         if manifest.name != name:
             raise BadInput(f"{folder / MANIFEST}: its name is {manifest.name!r}, the registry says {name!r}")
         return beside(manifest, Path(os.path.relpath(folder, home)) if home is not None else folder)
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
+def _refuse_conflict(path: Path) -> None:
+    """Name what git leaves of a merge that it could not finish: as YAML it reads as nonsense."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as e:
+        raise BadInput(f"{path}: cannot be read: {e.strerror}") from None
+    if mark := _CONFLICT.search(text):
+        line = text.count("\n", 0, mark.start()) + 1
+        raise BadInput(
+            f"{path}:{line}: a merge was left unfinished here; keep the entries of both sides, remove the lines with "
+            "<<<<<<<, ======= and >>>>>>>"
+        )
+
+
+def _link(root: Path, path: str) -> Path | None:
+    """The first symbolic link on the way from a folder to something in it."""
+    here = root
+    for part in PurePosixPath(path).parts:
+        here = here / part
+        if here.is_symlink():
+            return here
+    return None

@@ -54,6 +54,8 @@ def read_team(path: Path) -> tuple[Manifest, ...]:
     if path.is_dir():
         if (path / LOCK).is_file():
             return Registry.read(path).members()
+        if not (path / MANIFEST).is_file():
+            raise BadInput(f"{path}: neither a contribution ({MANIFEST}) nor a registry ({LOCK}) is in this folder")
         path = path / MANIFEST
     data, lines = load(path)
     if isinstance(data, dict) and "members" not in data and "model" in data:
@@ -67,6 +69,8 @@ def seated(
 ) -> tuple[Manifest, ...]:
     """The members of a team with picks from the registry looked up; paths are relative to the folder of `path`.
 
+    Tags and ``all`` take whom the team does not have yet: ``[bo, all]`` is everybody, Bo first.
+
     Args:
         members: As the document has them.
         registry: As the document has it: a folder relative to `path`, or None.
@@ -77,34 +81,44 @@ def seated(
     Raises:
         BadInput: A name or tag that the registry does not have, a registry that cannot be read, two members with one name.
     """
-    found: list[Manifest] = []
+    found: dict[str, Manifest] = {}
+    picked: set[str] = set()
     wrong: list[str] = []
     known = None
     for i, member in enumerate(members):
         where = f"{path}:{line_of(lines, (*at, i))}"
         if isinstance(member, Manifest):
-            found.append(member)
+            if member.name in found:
+                wrong.append(f"{where}: {_twice(member.name)}")
+            found[member.name] = member
             continue
         if registry is None:
             wrong.append(f"{where}: {_pick(member)} is a pick from a registry; name its folder: 'registry: ./folder'")
             continue
         try:
             known = known or Registry.read(path.parent / registry)
-            if isinstance(member, Tagged):
-                found += known.members(tag=member.tag, home=path.parent)
-            else:
-                found += known.members(member, home=path.parent)
+            names = known.picked(tag=member.tag) if isinstance(member, Tagged) else known.picked(member)
         except BadInput as e:
-            wrong.append(f"{where}: {e}")
-    names = [m.name for m in found]
-    if twice := next((n for n in names if names.count(n) > 1), None):
-        wrong.append(
-            f"{path}:{line_of(lines, at)}: {'.'.join(map(str, at))}: two members are called {twice!r}; names must differ"
-        )
+            wrong += [f"{where}: {line}" for line in str(e).split("\n")]
+            continue
+        for name in names:
+            if name in found:
+                if name == member or name not in picked:
+                    wrong.append(f"{where}: {_twice(name)}")
+                continue
+            try:
+                found[name] = known.members(name, home=path.parent)[0]
+                picked.add(name)
+            except BadInput as e:
+                wrong += [f"{where}: {line}" for line in str(e).split("\n")]
     if wrong:
-        raise BadInput("\n".join(wrong))
-    return tuple(found)
+        raise BadInput("\n".join(dict.fromkeys(wrong)))
+    return tuple(found.values())
 
 
-def _pick(member: Member) -> str:
-    return repr(member) if isinstance(member, str) else f"tag {member.tag!r}" if isinstance(member, Tagged) else ""
+def _twice(name: str) -> str:
+    return f"two members are called {name!r}; names must differ"
+
+
+def _pick(member: str | Tagged) -> str:
+    return f"tag {member.tag!r}" if isinstance(member, Tagged) else repr(member)

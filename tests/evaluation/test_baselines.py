@@ -91,7 +91,9 @@ def test_what_a_round_of_self_refine_takes_is_known_when_one_has_run(tmp_path: P
     figures = [took("debate", 4, 900), took("ana", 1, 50), took("ana self-refine x2", 5, 450)]
     systems, (match,) = matched(plan_of(tmp_path), people(), "ana", figures)
     assert match.systems["self-refine at equal calls"] == "ana self-refine x2"
-    assert match.systems["self-refine at equal tokens"] == "ana self-refine x5", "50 for the draft, 200 a round, rounded up"
+    assert match.systems["self-refine at equal tokens"] == "ana self-refine x5", (
+        "50 for the draft, 200 a round, rounded up"
+    )
     assert systems[-1].protocol.most_calls(1, systems[-1].options) == 11
 
 

@@ -95,7 +95,7 @@ def test_transcripts_stand_side_by_side_where_there_is_room(made):
 def test_turns_of_one_step_stand_in_one_row(made):
     with opened(made()) as run:
         text = printed(print_transcripts, transcripts(run, "1", Filter(task="picks", systems=("ana", "debate"))), {})
-    second = [line for line in text.splitlines() if "round 2" in line]
+    second = [line for line in text.splitlines() if "· round 2" in line]
     assert len(second) == 1
     assert second[0].startswith(" ")  # ana alone had said all it had to say: its column is empty there
     assert "ana · answer · round 2" in second[0]

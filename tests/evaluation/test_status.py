@@ -31,7 +31,7 @@ def test_a_run_that_never_came_to_its_end_is_not_finished(made):
     folder = made()
     meta = json.loads((folder / "manifest.json").read_text()) | {"planned": {"picks": 1}}
     (folder / "manifest.json").write_text(json.dumps(meta))  # nothing is missing of what was known when it was killed
-    assert (status(folder).state, status(folder).stage) == ("stopped", "baselines, judges and report")
+    assert (status(folder).state, status(folder).stage) == ("stopped", "baselines, smaller teams, judges and report")
     (folder / "manifest.json").write_text(json.dumps(meta | {"partial": False}))
     assert (status(folder).state, status(folder).stage) == ("failed", None)
 

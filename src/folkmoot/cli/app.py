@@ -34,13 +34,16 @@ def _root(
 
 
 def _mount() -> None:
-    from folkmoot.cli import ask, bench, cache, doctor, eval, graph, model
+    from folkmoot.cli import ask, bench, cache, contribute, doctor, eval, experiment, graph, model, team
 
     app.command("ask")(ask.ask)
     app.command("bench")(bench.bench)
     app.command("doctor")(doctor.doctor)
     app.add_typer(eval.app, name="eval", help="Run suites and read their results.")
     app.add_typer(graph.app, name="graph", help="List, show and draw collaboration graphs.")
+    app.add_typer(contribute.app, name="contribute", help="Bring a model, look at what others brought, share it.")
+    app.add_typer(experiment.app, name="experiment", help="The curves of participation, one command each.")
+    app.add_typer(team.app, name="team", help="Propose a team under a budget.")
     app.add_typer(cache.app, name="cache", help="Look into the cache of completions, or empty it.")
     app.add_typer(model.app, name="model", help="List and fetch models.")
 

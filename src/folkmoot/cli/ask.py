@@ -70,8 +70,8 @@ def ask(
     raise typer.Exit(code)
 
 
-def settings(pairs: list[str]) -> dict[str, Any]:
-    """Options given as ``name=value``; numbers are read as numbers.
+def settings(pairs: list[str], flag: str = "--set") -> dict[str, Any]:
+    """Options given as ``name=value`` with a flag; numbers are read as numbers.
 
     Raises:
         BadInput: A pair without ``=``.
@@ -82,13 +82,13 @@ def settings(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise BadInput(f"--set {pair}: write it as name=value")
+            raise BadInput(f"{flag} {pair}: write it as name=value")
         if name in found:
-            raise BadInput(f"--set {name} is given twice")
+            raise BadInput(f"{flag} {name} is given twice")
         try:
             found[name] = plain(value)
         except BadInput as e:
-            raise BadInput(f"--set {pair}: {e}") from None
+            raise BadInput(f"{flag} {pair}: {e}") from None
     return found
 
 
@@ -145,6 +145,7 @@ async def _discuss(
     from folkmoot.follow import follow
     from folkmoot.manifest import participants
     from folkmoot.progress import Line
+    from folkmoot.routing import Similarity
 
     line = Line()
     completions = Completions(None if scripted else completions_file())
@@ -152,11 +153,13 @@ async def _discuss(
     try:
         people = participants(manifests, pool, engine, sampling)
         team = list(people.values())
-        panel = protocol.panel(team, options, people, str(prompts) if prompts else None).compile()
+        panel = protocol.panel(team, options, people, str(prompts) if prompts else None, Similarity(pool.encoder))
         for p in team:
             _ = p.engine.identity  # fetches the model, with progress, before the talk begins
+        for needed in panel.needs:
+            await needed.start()
         decision: Decision | None = None
-        async for event in follow(panel, state):
+        async for event in follow(panel.compile(), state):
             line.close()
             if isinstance(event, Decision):
                 decision = event

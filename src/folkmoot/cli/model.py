@@ -60,7 +60,7 @@ def _rows() -> list[dict[str, Any]]:
                 "path": str(here.path) if here else None,
                 "identity": here.identity if here else None,
                 "bytes": sum(p.stat().st_size for p in here.path.iterdir()) if here else entry.disk,
-                "download_bytes": entry.wheels.download if entry.wheels else entry.disk,
+                "download_bytes": entry.download,
                 "hub": entry.hub.id,
             }
         )

@@ -32,6 +32,7 @@ class Chat:
         eos_ids: Tokens that end a reply.
         controls: Text and id of every control token; a text that spells one is taken as plain characters.
         bos_id: The token every prompt begins with, or None if this model has none.
+        end_id: The token that ends a reply in the template, or None if it is not known.
     """
 
     tokenizer: Any = field(repr=False)
@@ -39,6 +40,7 @@ class Chat:
     eos_ids: frozenset[int]
     controls: dict[str, int] = field(repr=False)
     bos_id: int | None
+    end_id: int | None
     _spelt: re.Pattern[str] | None = field(repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -135,7 +137,7 @@ def chat_of(tokenizer: Any, configs: Iterable[dict[str, Any]] = ()) -> Chat:
         eos.add(end)
     # Longest first: one control token may begin another.
     spelt = re.compile("|".join(map(re.escape, sorted(controls, key=len, reverse=True)))) if controls else None
-    return Chat(tokenizer, style, frozenset(eos), controls, bos, spelt)
+    return Chat(tokenizer, style, frozenset(eos), controls, bos, tokenizer.eos_token_id if end is None else end, spelt)
 
 
 def _probe(tokenizer: Any, controls: dict[str, int]) -> tuple[Style, int | None, int | None]:

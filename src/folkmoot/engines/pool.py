@@ -9,13 +9,14 @@ from typing import Any
 from folkmoot.complaint import BadInput
 from folkmoot.engines.cache import Cached, Completions, Meter
 from folkmoot.engines.contract import Engine, Missing
+from folkmoot.engines.encoder import SentenceEncoder
 from folkmoot.engines.placement.bases import Base, folder, local_kind, sized
 from folkmoot.engines.placement.bases import EngineSpec as EngineSpec
 from folkmoot.engines.placement.hardware import Hardware, detect
 from folkmoot.engines.placement.needs import GIB, Device, Needs
 from folkmoot.engines.placement.plan import Seat, place
 from folkmoot.engines.placement.shifts import Floor, InShift, rest
-from folkmoot.engines.rehearsal import rehearsal
+from folkmoot.engines.rehearsal import WordsInCommon, rehearsal
 from folkmoot.models import resolve
 from folkmoot.progress import Progress, silent
 
@@ -109,6 +110,11 @@ class Pool:
     def made_up(self) -> bool:
         """Some engine answers without a model, so that figures mean nothing."""
         return self.scripted or any(spec.kind in ("scripted", "simulated") for spec in self._engines)
+
+    @cached_property
+    def encoder(self) -> SentenceEncoder | WordsInCommon:
+        """What routers compare texts with. Nothing is fetched before it is used."""
+        return WordsInCommon() if self.scripted else SentenceEncoder(progress=self._progress)
 
     async def reach(self) -> None:
         """Ask every endpoint whether it is there. Engines with weights load when they are first asked.

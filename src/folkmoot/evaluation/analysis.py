@@ -14,6 +14,7 @@ from folkmoot.evaluation.contrast import Contrast, holm_family
 from folkmoot.evaluation.finding import Finding
 from folkmoot.evaluation.store import RunStore
 from folkmoot.evaluation.summary import Summary, summarise
+from folkmoot.evaluation.worth.participation import Participation, Record, participation, wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Analysis:
         collaboration: For every graph.
         points: Accuracy and cost of every system that can be bought (not of the oracle).
         findings: What the data checks found.
+        participation: What is said of each contributor; None if the run has neither their own test sets nor ``worth``.
     """
 
     summary: Summary
@@ -37,6 +39,7 @@ class Analysis:
     collaboration: tuple[Collaboration, ...]
     points: tuple[Point, ...]
     findings: tuple[Finding, ...]
+    participation: Participation | None = None
 
 
 def analyse(store: RunStore, meta: Mapping[str, Any]) -> Analysis:
@@ -70,11 +73,14 @@ def analyse(store: RunStore, meta: Mapping[str, Any]) -> Analysis:
     )
     best = (meta["best"] or {}).get("name")
     controls = {m["graph"]: m["systems"].get("control") for m in meta["matches"]}
+    graphs = [name for name, kind in kinds.items() if kind == "graph"]
+    told = wanted(meta)
+    record = Record({g: meta["teams"][g] for g in graphs} if told else {}, items)
     members, collaborations, points = collaboration(
-        (r for r in store.results() if r.outcome != "error"),
+        record.seen(r for r in store.results() if r.outcome != "error"),
         items=items,
         systems=list(kinds),
-        graphs=[name for name, kind in kinds.items() if kind == "graph"],
+        graphs=graphs,
         members=[name for name, kind in kinds.items() if kind == "member"],
         teams=meta["teams"],
         controls={graph: name for graph, name in controls.items() if name},
@@ -92,4 +98,7 @@ def analyse(store: RunStore, meta: Mapping[str, Any]) -> Analysis:
         collaboration=collaborations,
         points=points,
         findings=tuple(Finding(**f) for f in meta["findings"]),
+        participation=participation(meta, figures, store.coalitions(), summary.by_task, record.shares(clusters), items)
+        if told
+        else None,
     )

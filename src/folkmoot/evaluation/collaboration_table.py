@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from folkmoot.evaluation.collaboration.figures import Collaboration, Rate
+from folkmoot.evaluation.collaboration.figures import Collaboration, Rate, Routing
 from folkmoot.evaluation.statistics import Difference
 from folkmoot.visible import visible
 
-HEADS = ("graph", "won", "lost", "emergence", "by luck", "collapse", "headroom", "picked right")
-LEGEND = (
+_HEADS = ("graph", "won", "lost", "emergence", "by luck", "collapse", "headroom", "picked right")
+_ROUTED = ("chose right", "by chance")
+_LEGEND = (
     "Won, lost: answers that turned right, or wrong, from first to last round. Emergence: right where all members alone "
     "are wrong; by luck: what a vote over fresh samples of the same members reaches there. Collapse: wrong where "
     "some member alone is right. Headroom: share of the oracle's lead over the best member that was won. Picked right: of "
@@ -17,8 +18,24 @@ LEGEND = (
 )
 
 
-def lines(found: Iterable[Collaboration]) -> list[list[str]]:
-    """The cells of every graph, in the order of `HEADS`."""
+_ROUTED_LEGEND = (
+    " Chose right: a member was chosen (by a router, or as the surest) that is right alone, of the questions that some member "
+    "alone got right; by chance: picking as many blindly."
+)
+
+
+def heads(found: Sequence[Collaboration]) -> tuple[str, ...]:
+    """What the columns are: choices only where somebody is chosen."""
+    return _HEADS + (_ROUTED if _routes(found) else ())
+
+
+def legend(found: Sequence[Collaboration]) -> str:
+    """What the columns mean."""
+    return _LEGEND + (_ROUTED_LEGEND if _routes(found) else "")
+
+
+def lines(found: Sequence[Collaboration]) -> list[list[str]]:
+    """The cells of every graph, in the order of `heads`."""
     body = []
     for c in found:
         whole = next((t for t in c.transitions if t.speaker is None and t.start == -1), None)
@@ -33,9 +50,19 @@ def lines(found: Iterable[Collaboration]) -> list[list[str]]:
                 _rate(c.collapse),
                 _part(c.headroom),
                 _rate(c.picked_right),
+                *([_rate(c.routing.accuracy if c.routing else None), _share(c.routing)] if _routes(found) else ()),
             ]
         )
     return body
+
+
+def _routes(found: Iterable[Collaboration]) -> bool:
+    return any(c.routing for c in found)
+
+
+def _share(routing: Routing | None) -> str:
+    share = routing.chance.share if routing else None
+    return "-" if share is None else f"{100 * share:.0f} %"
 
 
 def _rate(rate: Rate | None) -> str:

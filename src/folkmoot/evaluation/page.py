@@ -13,9 +13,11 @@ from typing import Any
 from folkmoot.evaluation import page_view as view
 from folkmoot.evaluation import words
 from folkmoot.evaluation.analysis import Analysis
+from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.page_data import Packed
 from folkmoot.evaluation.plots import accuracy_scale, cost_plot
 from folkmoot.evaluation.result import OUTCOMES, Result
+from folkmoot.evaluation.worth import view as worth
 from folkmoot.visible import visible
 
 LABELS = {
@@ -47,17 +49,25 @@ ELSEWHERE = (
     "findings",
     "family",
     "teams",
+    "worth",
 )
 """Entries that have a place of their own on the page, or that the summary holds already."""
 NOTHING: tuple[Any, ...] = (None, "", (), [], {})
 LONG = 240
 """A nested value whose line would be longer than this is folded away."""
-STYLES = ("base", "tables", "plots", "explorer", "transcript", "print")
+STYLES = ("base", "tables", "plots", "participation", "explorer", "transcript", "print")
 SCRIPTS = ("base", "theme", "forest", "filters", "matrix", "transcript", "start")
 """Concatenated in this order; they share one function scope."""
 
 
-def render_page(analysis: Analysis, results: Iterable[Result], meta: Mapping[str, Any], *, total: int) -> str:
+def render_page(
+    analysis: Analysis,
+    results: Iterable[Result],
+    meta: Mapping[str, Any],
+    items: Mapping[tuple[str, str], Item] = {},
+    *,
+    total: int,
+) -> str:
     """The page as text, equal for equal input.
 
     It loads nothing: style, script and data are inside, and its content security policy forbids the rest. Tables and
@@ -72,6 +82,7 @@ def render_page(analysis: Analysis, results: Iterable[Result], meta: Mapping[str
             ``scripted`` (true if the replies are made up), ``partial`` (in words, if more is to be said than how many
             samples are missing), ``agreement`` (of judges) and facts about the run: `LABELS` names the usual ones.
             Values are texts, numbers, lists or mappings.
+        items: The questions, by task and id: how answers are compared, where it is told what an answer came from.
         total: Samples in the run; if fewer are shown, the page says so.
     """
     from jinja2 import FunctionLoader, StrictUndefined
@@ -84,7 +95,7 @@ def render_page(analysis: Analysis, results: Iterable[Result], meta: Mapping[str
     script = '\n"use strict";\n(() => {\n' + "\n".join(_part(f"{name}.js") for name in SCRIPTS) + "})();\n"
     summary = analysis.summary
     kinds = {r.system: r.kind for r in summary.overall}
-    packed = Packed(results, {s: kind for s, kind in kinds.items() if kind != "bound"})
+    packed = Packed(results, {s: kind for s, kind in kinds.items() if kind != "bound"}, items)
     environment = ImmutableSandboxedEnvironment(
         loader=FunctionLoader(_part),
         autoescape=True,
@@ -94,7 +105,7 @@ def render_page(analysis: Analysis, results: Iterable[Result], meta: Mapping[str
         finalize=_finalize,
     )
     environment.filters |= {"plain": _plain, "minus": _minus}
-    environment.globals |= {"w": words, "v": view}
+    environment.globals |= {"w": words, "v": view, "p": worth}
     # S704: the parts are files of this package and base64
     return environment.get_template("page.html.j2").render(
         title=_plain(meta.get("title") or "Evaluation"),

@@ -8,10 +8,13 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from folkmoot.answers import AnswerType
 from folkmoot.discussion import Turn
 from folkmoot.engines.contract import Message
+from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.judgement import Judgement
 from folkmoot.evaluation.result import OUTCOMES, Result
+from folkmoot.evaluation.worth.provenance import provenance
 from folkmoot.visible import visible
 
 SHORTEST_PIECE = 24
@@ -38,7 +41,9 @@ class Packed:
         samples: How many samples there are.
     """
 
-    def __init__(self, results: Iterable[Result], kinds: Mapping[str, str]) -> None:
+    def __init__(
+        self, results: Iterable[Result], kinds: Mapping[str, str], items: Mapping[tuple[str, str], Item] = {}
+    ) -> None:
         systems = {name: i for i, name in enumerate(kinds)}
         tasks: dict[str, int] = {}
         rows: dict[tuple[str, str, int], list[Any]] = {}
@@ -66,7 +71,8 @@ class Packed:
             row[5][at] = self.samples
             if letter == "s":
                 row[6][at] = round(r.score, 3)
-            block.add(r)
+            asked = items.get((r.task, r.item))
+            block.add(r, asked.answer_type if asked else None)
             self.samples += 1
         if self.samples:
             self.blocks.append(block.packed())
@@ -109,8 +115,8 @@ class _Block:
         self._numbers: dict[str, int] = {}
         self._known: dict[tuple[Message, ...], int] = {}
 
-    def add(self, r: Result) -> None:
-        self.samples.append(_sample(r, self))
+    def add(self, r: Result, kind: AnswerType | None) -> None:
+        self.samples.append(_sample(r, self, kind))
 
     def packed(self) -> str:
         return pack({"texts": self.texts, "prompts": self.prompts, "samples": self.samples})
@@ -152,10 +158,10 @@ def _cut(part: str, quote: str) -> list[tuple[str, bool]]:
     return [cut for rest in between[:-1] for cut in ((rest, False), (quote, True))] + [(between[-1], False)]
 
 
-def _sample(r: Result, block: _Block) -> list[Any]:
+def _sample(r: Result, block: _Block, kind: AnswerType | None) -> list[Any]:
     quotable = {visible(t).strip() for t in (r.question, *(turn.text for turn in r.turns))}
     quoted = sorted((q for q in quotable if len(q) >= SHORTEST_PIECE), key=lambda q: (-len(q), q))  # the longest first
-    d = r.decision
+    d, origin = r.decision, provenance(r, kind)
     marks = r.marks if len(r.marks) == len(r.turns) else (None,) * len(r.turns)
     return [
         block.seen(r.question),
@@ -168,6 +174,8 @@ def _sample(r: Result, block: _Block) -> list[Any]:
         d and [block.seen(d.by), [[block.seen(a), round(w, 3)] for a, w in d.tally], block.seen(d.why)],
         [_turn(t, mark, block, quoted) for t, mark in zip(r.turns, marks, strict=True)],
         [_judgement(j, block) for j in r.judgements],
+        block.seen(origin.words) if len(r.turns) > 1 else -1,
+        list(origin.turns) if len(r.turns) > 1 else [],
     ]
 
 

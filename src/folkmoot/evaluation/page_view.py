@@ -139,6 +139,7 @@ def measures(systems: Sequence[Collaboration]) -> list[tuple[str, str, list[Cell
 
     e = [c.emergence for c in systems]
     f = [c.conformity for c in systems]
+    g = [c.routing for c in systems]
     rows = [
         row(
             "Emergence",
@@ -174,6 +175,14 @@ def measures(systems: Sequence[Collaboration]) -> list[tuple[str, str, list[Cell
             "a right answer was picked, of the questions with a right draft",
             (rate(c.picked_right) for c in systems),
         ),
+        row(
+            "Routing accuracy",
+            "a member was chosen that is right, of the questions that some member alone got right",
+            (rate(x.accuracy if x else None) for x in g),
+        ),
+        row("Blind choice", "the same for as many members picked blindly", (rate(x.chance if x else None) for x in g)),
+        row("Routing beyond chance", "accuracy minus blind choice, points", (gain(x.excess if x else None) for x in g)),
+        row("Whole team asked", "nobody was chosen, of the same questions", (rate(x.whole if x else None) for x in g)),
         row("Joined a right majority", "of those who stood against one", (rate(x.to_right if x else None) for x in f)),
         row("Joined a wrong majority", "of those who stood against one", (rate(x.to_wrong if x else None) for x in f)),
         row(

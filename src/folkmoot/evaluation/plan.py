@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,11 @@ from folkmoot.evaluation.collaboration.bounds import ORACLE, RANDOM_MEMBER
 from folkmoot.evaluation.finding import Finding
 from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.judging import TEMPLATE
-from folkmoot.evaluation.suite import Suite, TaskUse
+from folkmoot.evaluation.suite import Suite, SystemDocument, TaskUse
 from folkmoot.evaluation.systems import System
 from folkmoot.evaluation.tasks import NoData, Task, examined, find_task, load_split, own_task
+from folkmoot.evaluation.tuning import rehearsed, stand_in, wants
+from folkmoot.evaluation.worth.coalitions import Coalitions, of_graphs
 from folkmoot.manifest import Manifest
 from folkmoot.models import check_source
 from folkmoot.participant import Participant
@@ -50,17 +52,24 @@ class Plan:
         systems: Members alone, graphs and monoliths. Baselines at matched budgets follow once these have run: baselines.py.
         tasks: What is asked.
         skipped: Tasks whose data are not here, and why, if the suite says that they may be missing.
+        worth: The coalitions of the graphs whose members' worth is asked for; they too follow once the graphs have run.
     """
 
     suite: Suite
     systems: tuple[System, ...]
     tasks: tuple[TaskPlan, ...]
     skipped: tuple[str, ...] = ()
+    worth: tuple[Coalitions, ...] = ()
 
     @property
     def items(self) -> list[Item]:
         """All questions."""
         return [item for t in self.tasks for item in t.items]
+
+    @property
+    def checked(self) -> int:
+        """Samples of every coalition: the questions, as often as they are drawn, but for those that judges score."""
+        return sum(i.metric != "judge" for i in self.items) * self.suite.draws
 
     @property
     def chooses(self) -> bool:
@@ -78,10 +87,17 @@ class Plan:
         return (self.suite.monoliths or self.suite.team)[0].name
 
     def most_calls(self) -> int:
-        """Most model calls of the planned systems on the questions and of the members on dev, before the cache."""
-        questions, dev = len(self.items) * self.suite.draws, sum(len(t.dev) for t in self.tasks)
-        members = sum(s.kind == "member" for s in self.systems)
-        return questions * sum(s.protocol.most_calls(len(s.team), s.options) for s in self.systems) + dev * members
+        """Most model calls of the planned systems on the questions, and on dev, before the cache."""
+        return len(self.items) * self.suite.draws * _calls(self.systems) + self.dev_calls()
+
+    def dev_calls(self) -> int:
+        """Those on dev: of the members alone, and of the graphs that are calibrated there."""
+        on_dev = [*(s for s in self.systems if s.kind == "member"), *filter(None, map(rehearsed, self.systems))]
+        return sum(len(t.dev) for t in self.tasks) * _calls(on_dev)
+
+
+def _calls(systems: Iterable[System]) -> int:
+    return sum(s.protocol.most_calls(len(s.team), s.options) for s in systems)
 
 
 def make_plan(
@@ -145,10 +161,10 @@ def make_plan(
         for group in ("team", "guests", "monoliths"):
             for i, m in enumerate(getattr(suite, group)):
                 attempt((group, i, "model"), partial(_check_model, m, suite.engine))
-    stand_in = {n: Participant(n, rehearsal(n)) for n in suite.people}
+    people = {n: Participant(n, rehearsal(n)) for n in suite.people}
     graphs = []
     for i, document in enumerate(suite.systems):
-        graph = attempt(("systems", i), partial(found_systems.graph, document, suite, stand_in))
+        graph = attempt(("systems", i), partial(_graph, document, suite, people))
         if graph is not None:
             graphs.append(graph)
     systems: list[System] = []
@@ -161,6 +177,15 @@ def make_plan(
             if n in names
         ]
         findings += [f"{path}:1: two systems are called {n!r}; rename one" for n in names if names.count(n) > 1]
+    findings += [f"{path}:{line_of(dict(lines), ('systems',))}: {said}" for said in _untunable(graphs, suite, tasks)]
+    wanted = [stand_in(g) for g in graphs if g.name in suite.worth.systems]
+    worth = attempt(("worth",), partial(of_graphs, wanted, suite, people)) or ()
+    played = {s.name for c in worth for s in c.extra}
+    findings += [
+        f"{path}:1: {s.name!r} is the name of a coalition of 'worth'; call it something else"
+        for s in systems
+        if s.name in played
+    ]
     if any(i.metric == "judge" for t in tasks for i in t.items) and not suite.judges:
         open_ended = next(t.task.name for t in tasks for i in t.items if i.metric == "judge")
         findings.append(
@@ -173,7 +198,7 @@ def make_plan(
         attempt(("prompts",), partial(check_template, name, suite.prompts))
     if findings:
         raise BadInput("\n".join(dict.fromkeys(findings)))
-    return Plan(suite, tuple(systems), tuple(tasks), tuple(skipped))
+    return Plan(suite, tuple(systems), tuple(tasks), tuple(skipped), worth)
 
 
 def _questions(task: Task, use: TaskUse, suite: Suite, limit: int | None, data_dir: Path | None) -> TaskPlan:
@@ -193,6 +218,26 @@ def _questions(task: Task, use: TaskUse, suite: Suite, limit: int | None, data_d
             findings + held.findings,
         )
     return TaskPlan(task, items, dev, findings)
+
+
+def _graph(document: SystemDocument, suite: Suite, people: Mapping[str, Participant]) -> System:
+    """A graph of the suite, built once for stand-ins to see whether it can be."""
+    found = found_systems.graph(document, suite)
+    stand_in(found).build(people, suite.prompts)
+    return found
+
+
+def _untunable(graphs: Iterable[System], suite: Suite, tasks: Iterable[TaskPlan]) -> Iterator[str]:
+    """Why options cannot be filled in from dev results."""
+    members = {m.name for m in suite.team}
+    for g, option in ((s, option) for s in graphs for option in wants(s)):
+        if not any(t.dev for t in tasks):
+            yield (
+                f"{g.name!r}: {option}: dev asks for dev questions, and there are none: use tasks with a dev split, a team of "
+                "two or more, and a 'dev' limit above 0"
+            )
+        elif strangers := [n for n in g.team if n not in members]:
+            yield f"{g.name!r}: {option}: dev: {strangers[0]!r} is not in the suite's team, so dev says nothing of it"
 
 
 def _check_model(m: Manifest, engine: str) -> None:

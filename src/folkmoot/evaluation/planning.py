@@ -17,6 +17,7 @@ from folkmoot.evaluation.run import RunOptions, planned
 from folkmoot.evaluation.statistics.planning import Design, detectable, observed, sample_size
 from folkmoot.evaluation.store import RunStore
 from folkmoot.evaluation.systems import System
+from folkmoot.evaluation.worth.coalitions import Coalitions
 
 POINTS = 0.05
 """The difference that is asked about."""
@@ -40,6 +41,27 @@ class TaskOutline:
     n: int
     dev: int
     left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorthOutline:
+    """What it takes to say what the members of one graph are worth.
+
+    Attributes:
+        graph: The graph.
+        members: How many its team has.
+        sampled: Permutations that are sampled; 0: all coalitions are run.
+        systems: Coalitions that the suite does not run anyway.
+        samples: Their samples.
+        calls: Most calls of these, before the cache; first drafts are there already.
+    """
+
+    graph: str
+    members: int
+    sampled: int
+    systems: int
+    samples: int
+    calls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +95,7 @@ class Outline:
         skipped: Tasks whose data are not here.
         systems: Members, graphs and monoliths.
         baselines: The baselines that follow once the graphs have run, in words.
+        worth: The coalitions that follow then, for each graph under 'worth'.
         calls: Most model calls of the planned systems, before the cache.
         questions: Questions asked of every system.
         draws: How often each is asked.
@@ -85,6 +108,7 @@ class Outline:
     skipped: tuple[str, ...]
     systems: tuple[SystemOutline, ...]
     baselines: tuple[str, ...]
+    worth: tuple[WorthOutline, ...]
     calls: int
     questions: int
     draws: int
@@ -114,6 +138,7 @@ def outline(name: str, options: RunOptions, earlier: Path | None = None) -> Outl
         skipped=plan.skipped,
         systems=tuple(_system(s) for s in plan.systems),
         baselines=tuple(baselines.values()),
+        worth=tuple(_worth(plan, c) for c in plan.worth),
         calls=plan.most_calls(),
         questions=len(plan.items),
         draws=plan.suite.draws,
@@ -144,7 +169,14 @@ def outline_text(o: Outline) -> str:
     width = max(len(s.name) for s in o.systems)
     lines += [f"  {s.name:<{width}}  {s.kind:<8}  {s.calls:>3}  {', '.join(s.team)}" for s in o.systems]
     lines += [f"  then {b}" for b in o.baselines]
-    lines += [f"At most {o.calls} calls, and those of the baselines; equal calls are made once.", ""]
+    for w in o.worth:
+        how = f"{w.sampled} sampled permutations" if w.sampled else "all coalitions"
+        lines.append(
+            f"  then {w.graph} with {w.systems} smaller teams of its {w.members} members ({how}): {w.samples} samples, at most "
+            f"{w.calls} calls"
+        )
+    later = "those of the baselines and smaller teams" if o.worth else "those of the baselines"
+    lines += [f"At most {o.calls} calls, and {later}; equal calls are made once.", ""]
     if not o.comparisons:
         return "\n".join([*lines, "No graph is compared with anything."])
     lines.append(f"What it could show (80 % power at 5 %, Holm over {len(o.comparisons)} comparisons)")
@@ -178,6 +210,13 @@ def _finding(f: Finding) -> str:
 
 def _system(s: System) -> SystemOutline:
     return SystemOutline(s.name, s.kind, s.team, s.protocol.most_calls(len(s.team), s.options))
+
+
+def _worth(plan: Plan, c: Coalitions) -> WorthOutline:
+    calls = sum(s.protocol.most_calls(len(s.team), s.options) for s in c.extra)
+    return WorthOutline(
+        c.graph, len(c.team), len(c.orders), len(c.extra), plan.checked * len(c.extra), plan.checked * calls
+    )
 
 
 def _baselines(plan: Plan) -> dict[str, str]:

@@ -80,7 +80,7 @@ def _page(store: RunStore, analysis: Analysis, meta: Mapping[str, Any], *, texts
         quoted = (replace(f, what=f"{f.kind} (not shown)") for f in analysis.findings)
         analysis = replace(analysis, findings=tuple(quoted))
         told["findings"] = []
-    return render_page(analysis, results, told, total=len(figures))
+    return render_page(analysis, results, told, store.items(), total=len(figures))
 
 
 def wordless(r: Result) -> Result:

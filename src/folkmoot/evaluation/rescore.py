@@ -52,11 +52,18 @@ def rescore(folder: Path, *, unsafe_code: bool = False, as_json: bool = False) -
         if stored is not None:
             stored.result()
         analysis = write_report(store, meta)
+        smaller = len(store.coalitions())
     if as_json:
-        print(json.dumps({"scored": count, "changed": changed} | to_json(analysis), indent=2))
+        told = {"scored": count, "coalitions_not_scored": smaller, "changed": changed}
+        print(json.dumps(told | to_json(analysis), indent=2))
         return 0
     print(render_text(analysis, width()))
     print(f"\n{count} samples scored again, {len(changed)} changed.")
+    if smaller:
+        print(
+            f"{smaller} samples of smaller teams keep their scores, since their words are not stored: where readers have changed, "
+            "'folkmoot eval resume' plays them again from the completion cache."
+        )
     for c in changed[:10]:
         print(f"  {c['system']}, {c['task']} {c['item']}: {c['before']} -> {c['now']}")
     if len(changed) > 10:

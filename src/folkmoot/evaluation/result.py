@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from folkmoot.discussion import Decision, Turn
+from folkmoot.discussion import Decision, Turn, called
 from folkmoot.evaluation.judgement import Judgement
 
 Outcome = Literal["scored", "unparsed", "truncated", "refused", "limit", "error"]
@@ -75,7 +75,7 @@ class Result:
             outcome=self.outcome,
             answered=self.answer is not None,
             score=self.score,
-            calls=len(self.turns),
+            calls=sum(map(called, self.turns)),
             prompt_tokens=sum(t.prompt_tokens for t in self.turns),
             cached_tokens=sum(t.cached_tokens for t in self.turns),
             completion_tokens=sum(t.completion_tokens for t in self.turns),

@@ -247,9 +247,10 @@ def _labels(answer: Any, allowed: Sequence[str]) -> str:
 def _options(options: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Keys and texts of the options."""
     if isinstance(options, Mapping) and set(options) == {"text", "label"}:
-        if len(options["label"]) != len(options["text"]):
+        both = options["label"], options["text"]
+        if not all(isinstance(part, list | tuple) for part in both) or len(both[0]) != len(both[1]):
             raise _Wrong("schema", "options: as many labels as texts are needed")
-        options = dict(zip(options["label"], options["text"], strict=True))
+        options = {str(k): t for k, t in zip(*both, strict=True)}
     if isinstance(options, Mapping):
         keys, texts = [str(k) for k in options], list(options.values())
     elif isinstance(options, list | tuple):

@@ -8,7 +8,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib import metadata
@@ -27,7 +27,7 @@ from folkmoot.evaluation.report import MANIFEST, REHEARSAL, read_meta, width, wr
 from folkmoot.evaluation.samples import engines
 from folkmoot.evaluation.stages import Staged, Stages
 from folkmoot.evaluation.store import RunStore
-from folkmoot.evaluation.suite import find_suite, read_suite, suite_names
+from folkmoot.evaluation.suite import Suite, find_suite, read_suite, suite_names
 from folkmoot.evaluation.table import render_text, to_json
 from folkmoot.participant import Participant
 from folkmoot.progress import Line, duration
@@ -59,7 +59,11 @@ def planned(name: str, options: RunOptions) -> Plan:
         Missing: Programs would have to run, and nothing here can isolate them.
     """
     path = find_suite(name)
-    suite, lines = read_suite(path)
+    return checked(*read_suite(path), path, options)
+
+
+def checked(suite: Suite, lines: Mapping[tuple[str | int, ...], int], path: Path, options: RunOptions) -> Plan:
+    """Check a suite that is in hand with what the command line sets; as `planned`."""
     if options.engine is not None:
         if options.engine not in ("transformers", "vllm"):
             raise BadInput(f"--engine {options.engine}: {did_you_mean(options.engine, ['transformers', 'vllm'])}")
@@ -90,12 +94,46 @@ def execute(name: str, options: RunOptions, *, as_json: bool = False) -> int:
         BadInput: The suite is wrong; nothing was loaded.
         Missing: A prerequisite is not there.
     """
+    began = time.monotonic()
+
+    def conclude(store: RunStore, facts: dict[str, Any], pool: Pool) -> None:
+        analysis = write_report(store, facts)
+        if as_json:
+            print(json.dumps(to_json(analysis), indent=2))
+            return
+        print(render_text(analysis, width()))
+        if facts["scripted"]:
+            print(f"\n{REHEARSAL}")
+        print(f"\n{_closing(store.folder, analysis, pool, time.monotonic() - began)}")
+
+    return carry_out(planned(name, options), name, options, conclude)
+
+
+def carry_out(
+    plan: Plan,
+    name: str,
+    options: RunOptions,
+    conclude: Callable[[RunStore, dict[str, Any], Pool], None],
+    more: Mapping[str, Any] = {},
+) -> int:
+    """Run a plan in its folder, or resume it.
+
+    Args:
+        plan: A checked suite.
+        name: Of the suite, as the command line has it.
+        options: What else the command line sets.
+        conclude: Writes and prints what is to be said of what is finished: given the store, what is known about the run
+            beside its samples, and the engines.
+        more: What else is known about the run; takes precedence.
+
+    Returns:
+        Exit code as that of `execute`.
+    """
     if options.out is not None and options.out == Path():
         raise BadInput("--out '': name a folder")
-    plan = planned(name, options)
     suite = plan.suite
     folder = options.out or Path("runs") / (f"{suite.name}-scripted" if options.scripted else suite.name)
-    began, line = time.monotonic(), Line()
+    line = Line()
     completions = Completions(None if options.scripted else completions_file() if options.cache else folder / CALLS)
     pool = Pool(completions, progress=line, scripted=options.scripted, in_flight=suite.in_flight)
     try:
@@ -108,19 +146,12 @@ def execute(name: str, options: RunOptions, *, as_json: bool = False) -> int:
             people = engines(plan, pool)
             _check_room(people)
             stages = Stages(plan, people, store, pool, line, unsafe_code=options.unsafe_code)
-            facts = _facts(plan, people, name, options, pool.made_up) | {"started": _started(folder)}
+            facts = _facts(plan, people, name, options, pool.made_up) | {"started": _started(folder)} | dict(more)
             store.write_json(MANIFEST, facts | _staged(plan, stages.staged()))
             interrupted = stages.run()
             line.close()
-            analysis = write_report(store, facts | _staged(plan, stages.staged()) | _moment())
             failed = store.first_failure()
-            if as_json:
-                print(json.dumps(to_json(analysis), indent=2))
-            else:
-                print(render_text(analysis, width()))
-                if facts["scripted"]:
-                    print(f"\n{REHEARSAL}")
-                print(f"\n{_closing(store.folder, analysis, pool, time.monotonic() - began)}")
+            conclude(store, facts | _staged(plan, stages.staged()) | _moment(), pool)
     finally:
         line.close()
         completions.close()
@@ -142,6 +173,8 @@ def resume(folder: Path, *, as_json: bool = False) -> int:
         BadInput: There is no run.
     """
     meta = read_meta(folder)
+    if "experiment" in meta:
+        raise BadInput(f"{folder}: an experiment; to go on with it run its command again: {meta['command']}")
     given = meta["options"]
     home = Path(given["cwd"])
     options = {f.name: given[f.name] for f in fields(RunOptions) if f.name in given}
@@ -204,7 +237,9 @@ def _staged(plan: Plan, staged: Staged) -> dict[str, Any]:
         "teams": {s.name: list(s.team) for s in staged.systems},
         "best": asdict(staged.best) if staged.best else None,
         "matches": [asdict(m) for m in staged.matches],
+        "worth": [c.plain() | {"samples": plan.checked * len(c.extra)} for c in staged.worth],
         "family": family(plan.suite.family, staged.matches, monoliths),
+        "tuned": staged.tuned,
     }
 
 

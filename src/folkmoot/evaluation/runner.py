@@ -35,6 +35,7 @@ async def run_samples(
     before: int = 0,
     total: int | None = None,
     unsafe_code: bool = False,
+    words: bool = True,
 ) -> int:
     """Run samples and store each when it is finished. Cancelling keeps what is finished.
 
@@ -48,6 +49,7 @@ async def run_samples(
         before: Samples done in earlier calls of this run, for the progress shown.
         total: Samples of all calls, if known.
         unsafe_code: Score programs even where this machine cannot isolate them.
+        words: Keep the discussions; else figures alone, see `RunStore.add`.
 
     Returns:
         How many samples were run.
@@ -61,7 +63,7 @@ async def run_samples(
     async def work() -> None:
         for sample in queue:  # shared: each worker takes the next one
             result = await run_one(sample, panels[sample.system], unsafe_code=unsafe_code)
-            tally.watch(store.add(result))
+            tally.watch(store.add(result, words=words))
             streaks.see(result.turns)
             if tally.run == in_flight:
                 _settle()

@@ -20,8 +20,19 @@ from folkmoot.evaluation.systems import System
 from folkmoot.manifest import participants
 from folkmoot.participant import Participant, derive
 from folkmoot.prompts import fingerprint
+from folkmoot.routing import Router
 
-CODE = ("answers", "decide.py", "discussion.py", "nodes.py", "participant.py", "prompts.py", "views.py")
+CODE = (
+    "answers",
+    "confidence.py",
+    "decide.py",
+    "discussion.py",
+    "nodes.py",
+    "participant.py",
+    "prompts.py",
+    "routing.py",
+    "views.py",
+)
 """Modules that determine what is asked, read and decided: part of every sample's key, beside the graph's own file."""
 
 
@@ -64,7 +75,12 @@ def phases(plan: Plan, people: Mapping[str, Participant]) -> list[list[System]]:
 
 
 def samples(
-    plan: Plan, people: Mapping[str, Participant], systems: Sequence[System], *, dev: bool = False
+    plan: Plan,
+    people: Mapping[str, Participant],
+    systems: Sequence[System],
+    *,
+    dev: bool = False,
+    router: Router | None = None,
 ) -> Iterator[Sample]:
     """All samples of some systems, question by question, so that equal prompts of different systems meet in the cache.
 
@@ -76,11 +92,12 @@ def samples(
         people: From `engines`.
         systems: Which systems.
         dev: The questions of the dev splits, once each; else those of the tasks, as often as the suite draws.
+        router: As for `Protocol.panel`.
 
     Raises:
         Missing: A model cannot be had.
     """
-    specs = {s.name: digest(_spec(plan, people, s)) for s in systems}
+    specs = {s.name: digest(_spec(plan, people, s, router)) for s in systems}
     for planned in plan.tasks:
         for item in planned.dev if dev else planned.items:
             asked = digest([item.plain(), dev])
@@ -91,7 +108,7 @@ def samples(
                     yield Sample(digest([specs[s.name], asked, seed]), s.name, item, draw, state, dev)
 
 
-def _spec(plan: Plan, people: Mapping[str, Participant], s: System) -> list[Any]:
+def _spec(plan: Plan, people: Mapping[str, Participant], s: System, router: Router | None) -> list[Any]:
     """All that determines the samples of a system, beside the question."""
     return [
         _code(),
@@ -102,6 +119,7 @@ def _spec(plan: Plan, people: Mapping[str, Participant], s: System) -> list[Any]
         list(s.team),
         fingerprint(s.protocol.templates, plan.suite.prompts),
         [people[n].spec() for n in s.voices(plan.suite.people)],
+        [needed.identity for needed in s.build(people, plan.suite.prompts, router).needs],
     ]
 
 

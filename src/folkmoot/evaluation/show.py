@@ -9,8 +9,10 @@ from typing import Any, Literal, get_args
 from folkmoot.discussion import Decision, Turn
 from folkmoot.documents import BadInput, did_you_mean
 from folkmoot.evaluation.folder import Run, known
+from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.judgement import Judgement
 from folkmoot.evaluation.result import Figures, Result
+from folkmoot.evaluation.worth.provenance import provenance
 
 Look = Literal["right", "wrong", "unparsed", "truncated", "refused", "limit", "error"]
 """What may be looked for: ``scored`` splits into right and wrong, the other outcomes are as they are."""
@@ -173,15 +175,24 @@ def questions_json(run: Run, found: Iterable[Question], systems: Sequence[str] =
     ]
 
 
-def transcripts_json(found: Mapping[str, Sequence[Result]], *, prompts: bool) -> list[dict[str, Any]]:
+def transcripts_json(
+    found: Mapping[str, Sequence[Result]], items: Mapping[tuple[str, str], Item] = {}, *, prompts: bool
+) -> list[dict[str, Any]]:
     """The transcripts as plain data: an object for every task."""
+
+    def traced(r: Result) -> dict[str, Any]:
+        item = items.get((r.task, r.item))
+        p = provenance(r, item.answer_type if item else None)
+        told = {"turns": list(p.turns), "authors": list(p.authors), "words": p.words}
+        return sample_json(r, prompts=prompts) | {"provenance": told}
+
     return [
         {
             "task": task,
             "item": results[0].item,
             "question": results[0].question,
             "gold": list(results[0].gold),
-            "samples": [sample_json(r, prompts=prompts) for r in results],
+            "samples": [traced(r) for r in results],
         }
         for task, results in found.items()
     ]

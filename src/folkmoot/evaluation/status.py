@@ -19,9 +19,10 @@ are missing, and nobody is working on them."""
 _STAGES = (
     ("members and graphs", {"member", "graph"}),
     ("baselines at matched budgets", {"baseline"}),
+    ("smaller teams", {"coalition"}),
     ("monoliths", {"monolith"}),
 )
-_LAST = "baselines, judges and report"
+_LAST = "baselines, smaller teams, judges and report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Status:
         stage: What is being worked on, or was when it stopped; None if nothing is missing.
         finished, planned: Samples. Baselines are planned once the graphs have run; until then they are not counted.
         dev: Samples finished on the dev split, to choose the best member.
+        coalitions: Samples of smaller teams, for what each member is worth: finished and planned. They are planned like the
+            baselines.
         failed: Samples that failed or had calls that failed.
         failure: The first of these: where and why.
         calls, prompt_tokens, completion_tokens: Of all finished samples, dev left out; cached calls count in full.
@@ -65,6 +68,7 @@ class Status:
     finished: int
     planned: int
     dev: int
+    coalitions: tuple[int, int]
     failed: int
     failure: str | None
     calls: int
@@ -101,6 +105,9 @@ def _status(run: Run, busy: bool) -> Status:
     )
     first = run.store.first_failure()
     lacking = {p.kind for p in parts if p.finished < p.planned}
+    smaller = len(run.store.coalitions()) if meta.get("worth") else 0
+    coalitions = (smaller, max(smaller, sum(w["samples"] for w in meta.get("worth", ()))))
+    lacking |= {"coalition"} if coalitions[0] < coalitions[1] else set()
     ended = "partial" in meta  # that is written with the report, when all is done
     state: State = "running" if busy else "stopped" if lacking or not ended else "failed" if first else "finished"
     going_on = shlex.join(["folkmoot", "eval", "resume", str(run.folder)])
@@ -112,6 +119,7 @@ def _status(run: Run, busy: bool) -> Status:
         finished=sum(p.finished for p in parts),
         planned=sum(p.planned for p in parts),
         dev=len(run.store.figures(dev=True)),
+        coalitions=coalitions,
         failed=first[0] if first else 0,
         failure=_failure(first[1]) if first else None,
         calls=sum(f.calls for f in figures),
@@ -162,6 +170,7 @@ def status_text(s: Status, width: int = 100) -> str:
         f"{s.title}: {heads[s.state]}" + (" (a rehearsal: no model was run)" if s.scripted else ""),
         f"{s.finished} of {s.planned} samples{per_cent}"
         + (f", {s.dev} on dev" if s.dev else "")
+        + (f", {s.coalitions[0]} of {s.coalitions[1]} of smaller teams" if s.coalitions[1] else "")
         + (f"; now: {s.stage}" if s.stage and s.state == "running" else f"; next: {s.stage}" if s.stage else ""),
         f"{s.calls:,} calls, {s.prompt_tokens:,} prompt tokens, {s.completion_tokens:,} completion tokens",
         (f"started {s.started}, " if s.started else "") + f"last written {s.last}",

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,7 +28,7 @@ from folkmoot.evaluation.writer import Writer
 _FIGURES = tuple(f.name for f in fields(Figures))
 _FLAGS = tuple(_FIGURES.index(name) for name in ("answered", "dev"))
 _COLUMNS = ("key", *_FIGURES, "body")
-_INSERT = f"INSERT OR REPLACE INTO results VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - constants
+_INSERT = f"INSERT OR REPLACE INTO {{}} VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - constants
 _FINISHED = "outcome != 'error' AND failures = 0"
 
 
@@ -50,7 +50,7 @@ class RunStore:
         self.folder = folder
         file = folder / "results.sqlite"
         self._lock: Any = None
-        self._writer: Writer[Result] | None = None
+        self._writer: Writer[tuple[Result, bool]] | None = None
         if not write:
             self._db = _open_to_read(folder, file)
             return
@@ -59,7 +59,8 @@ class RunStore:
             self._lock = FileLock(folder / "writing.lock", timeout=0)
             self._lock.acquire()
             self._db, self._out = _connected(file), _connected(file)  # the second one is the writer's
-            self._db.execute(f"CREATE TABLE IF NOT EXISTS results ({', '.join(_COLUMNS)}, PRIMARY KEY (key))")
+            for table in ("results", "coalitions"):
+                self._db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(_COLUMNS)}, PRIMARY KEY (key))")
             self._db.execute("CREATE TABLE IF NOT EXISTS planned (key PRIMARY KEY)")
             self._db.execute("CREATE TABLE IF NOT EXISTS items (task, item, dev, body, PRIMARY KEY (task, item, dev))")
             if [row[1] for row in self._db.execute("PRAGMA table_info(results)")] != list(_COLUMNS):
@@ -102,24 +103,34 @@ class RunStore:
             self._db.executemany("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?)", rows)
             self._db.execute("COMMIT")
 
-    def add(self, result: Result) -> Future[None]:
+    def add(self, result: Result, *, words: bool = True) -> Future[None]:
         """Store a finished sample; an earlier one with the same key is replaced (it had failed).
+
+        Args:
+            result: The sample.
+            words: Its discussion as well; a sample of a coalition is kept as figures alone, beside the others, and is found
+                with `coalitions`.
 
         Returns:
             Done once it is durable. Fails with `Missing` if the disk is full or gone; nothing stored before is lost.
         """
         assert self._writer is not None, "open for reading only"
-        return self._writer.put(result)
+        return self._writer.put((result, words))
 
-    def _insert(self, results: list[Result]) -> None:
+    def _insert(self, added: list[tuple[Result, bool]]) -> None:
         with _storing(self._out, f"{self.folder}: a sample"):
             self._out.execute("BEGIN")
-            self._out.executemany(_INSERT, map(_row, results))
+            self._out.executemany(_INSERT.format("results"), (_row(r) for r, words in added if words))
+            self._out.executemany(_INSERT.format("coalitions"), (_brief(r) for r, words in added if not words))
             self._out.execute("COMMIT")
 
     def finished(self) -> set[str]:
         """Keys of samples that need not run again: all but those that ended in an error, or with a member absent."""
-        return {k for (k,) in self._db.execute(f"SELECT key FROM results JOIN planned USING (key) WHERE {_FINISHED}")}  # noqa: S608 - constants
+        return {
+            k
+            for table in ("results", "coalitions")
+            for (k,) in self._db.execute(f"SELECT key FROM {table} JOIN planned USING (key) WHERE {_FINISHED}")  # noqa: S608 - constants
+        }
 
     def count(self) -> int:
         """How many of the planned samples are there, failed ones included."""
@@ -127,9 +138,16 @@ class RunStore:
 
     def figures(self, *, dev: bool = False) -> list[Figures]:
         """The planned samples that are there, without their words, in the order of the plan; those on dev if asked."""
+        return self._read("results", dev)
+
+    def coalitions(self) -> list[Figures]:
+        """The planned samples of coalitions that are there, in the order of the plan."""
+        return self._read("coalitions", False)
+
+    def _read(self, table: str, dev: bool) -> list[Figures]:
         columns = ", ".join(_FIGURES)
         rows = self._db.execute(
-            f"SELECT {columns} FROM planned JOIN results USING (key) WHERE dev = ? ORDER BY planned.rowid",  # noqa: S608 - constants
+            f"SELECT {columns} FROM planned JOIN {table} USING (key) WHERE dev = ? ORDER BY planned.rowid",  # noqa: S608 - constants
             (dev,),
         )
         known: dict[str, str] = {}  # names repeat: one string for all of a kind
@@ -177,10 +195,12 @@ class RunStore:
 
     def first_failure(self) -> tuple[int, Result] | None:
         """How many samples failed or had calls that failed, and the first of them; None if there are none."""
-        failed = f"FROM planned JOIN results USING (key) WHERE NOT ({_FINISHED})"
-        count = self._db.execute(f"SELECT count(*) {failed}").fetchone()[0]
-        row = self._db.execute(f"SELECT body {failed} ORDER BY planned.rowid LIMIT 1").fetchone()
-        return (int(count), _result(json.loads(row[0]), {})) if row else None
+        count, first = 0, None
+        for table in ("results", "coalitions"):
+            failed = f"FROM planned JOIN {table} USING (key) WHERE NOT ({_FINISHED})"
+            count += self._db.execute(f"SELECT count(*) {failed}").fetchone()[0]
+            first = first or self._db.execute(f"SELECT body {failed} ORDER BY planned.rowid LIMIT 1").fetchone()
+        return (int(count), _result(json.loads(first[0]), {})) if first else None
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a file of the run atomically; returns its path."""
@@ -244,7 +264,7 @@ def _open_to_read(folder: Path, file: Path) -> sqlite3.Connection:
 
 def _readable(uri: str) -> sqlite3.Connection:
     db = sqlite3.connect(uri, uri=True, timeout=30)
-    for table in ("results", "planned", "items"):
+    for table in ("results", "coalitions", "planned", "items"):
         db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608 - constants
     return db
 
@@ -261,6 +281,19 @@ def _row(result: Result) -> tuple[Any, ...]:
         result.key,
         *(getattr(figures, name) for name in _FIGURES),
         json.dumps(_body(result), separators=(",", ":")),
+    )
+
+
+def _brief(result: Result) -> tuple[Any, ...]:
+    """The row of a coalition: what was said is in the completion cache, and only a failure has to be told."""
+    failed = result.outcome == "error" or result.figures.failures
+    why = result.error or next((t.error for t in result.turns if t.error), None)
+    told = replace(result, turns=(), marks=(), decision=None, error=why, why="", judgements=())
+    figures = result.figures
+    return (
+        result.key,
+        *(getattr(figures, name) for name in _FIGURES),
+        json.dumps(_body(told), separators=(",", ":")) if failed else None,
     )
 
 

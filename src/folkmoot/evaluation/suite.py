@@ -80,6 +80,23 @@ class Dev(Document):
     limit: int = Field(default=32, ge=0)
 
 
+class Worth(Document):
+    """Graphs of which it is to be said what each member of their teams is worth; a bare list names them.
+
+    Attributes:
+        systems: Their names in the suite.
+        permutations: How many are sampled for a team of more than six; up to six members all coalitions are run.
+    """
+
+    systems: tuple[str, ...] = ()
+    permutations: int = Field(default=20, ge=10, multiple_of=2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_names(cls, data: Any) -> Any:
+        return {"systems": data} if isinstance(data, list) else data
+
+
 class Suite(Document):
     """What a suite file says. See ``eval/suites/quickstart.yaml`` for a commented example.
 
@@ -95,6 +112,7 @@ class Suite(Document):
         judges: Participants that judge replies to open questions.
         missing: What happens to a task whose data are not here: ``error`` or ``skip``.
         currency: Of the prices of participants.
+        worth: See `Worth`.
     """
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -119,6 +137,7 @@ class Suite(Document):
     judges: tuple[str, ...] = ()
     missing: Literal["error", "skip"] = "error"
     currency: str = "USD"
+    worth: Worth = Worth()
 
     @field_validator("tasks", mode="before")
     @classmethod
@@ -157,8 +176,14 @@ def find_suite(name: str) -> Path:
     raise BadInput(f"no suite {name!r}; {did_you_mean(name, suite_names())}")
 
 
-def read_suite(path: Path) -> tuple[Suite, Mapping[tuple[str | int, ...], int]]:
+def read_suite(
+    path: Path, team: tuple[Manifest, ...] | None = None
+) -> tuple[Suite, Mapping[tuple[str | int, ...], int]]:
     """Read a suite; paths in it are relative to the file.
+
+    Args:
+        path: The file.
+        team: Takes the place of the suite's own; every system is then of all of it.
 
     Returns:
         The suite and the line of every key in it.
@@ -167,14 +192,20 @@ def read_suite(path: Path) -> tuple[Suite, Mapping[tuple[str | int, ...], int]]:
         BadInput: With file and line, one line per finding.
     """
     data, lines = load(path)
-    if isinstance(data, dict) and _picks(data.get("team")):
+    if team is not None and isinstance(data, dict):
+        data = {**data, "team": team}
+    elif isinstance(data, dict) and _picks(data.get("team")):
         picked = validate(data, lines, _Picked, path)
         data = {**data, "team": seated(picked.team, picked.registry, path, lines, ("team",))}
     suite = validate(data, lines, Suite, path)
     home = path.parent
+    if team is not None:
+        suite = suite.model_copy(update={"systems": tuple(s.model_copy(update={"team": ()}) for s in suite.systems)})
     changes: dict[str, Any] = {
         group: tuple(beside(m, home) for m in getattr(suite, group)) for group in ("team", "guests", "monoliths")
     }
+    if team is not None:
+        changes["team"] = team
     if suite.prompts and not Path(suite.prompts).is_absolute():
         changes["prompts"] = str(home / suite.prompts)
     changes["tasks"] = tuple(own for use in suite.tasks for own in _expanded(use, changes["team"]))
@@ -224,6 +255,11 @@ def _findings(suite: Suite) -> list[tuple[tuple[str | int, ...], str]]:
         (("tasks", i), "nobody in the team has a priority test set; give one under 'priority' in a participant.yaml")
         for i, t in enumerate(suite.tasks)
         if t.name == PRIORITIES and not any(m.priority for m in suite.team)
+    ]
+    found += [
+        (("worth",), f"no system is called {name!r}; {did_you_mean(name, names)}")
+        for name in suite.worth.systems
+        if name not in names
     ]
     tasks = [(t.name, t.split) for t in suite.tasks]
     found += [

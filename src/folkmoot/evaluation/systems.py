@@ -9,8 +9,10 @@ from typing import Any
 from folkmoot.documents import BadInput
 from folkmoot.evaluation.suite import Suite, SystemDocument
 from folkmoot.manifest import Manifest
+from folkmoot.nodes import Panel
 from folkmoot.participant import Participant
 from folkmoot.protocol import Protocol, find
+from folkmoot.routing import Router
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class System:
 
     Attributes:
         name: In the tables.
-        kind: ``member``, ``baseline``, ``graph`` or ``monolith``.
+        kind: ``member``, ``baseline``, ``graph``, ``monolith`` or ``coalition`` (part of a graph's team, see worth/).
         protocol: The graph.
         team: Names, in order.
         options: Options of the graph; participants by name.
@@ -31,9 +33,9 @@ class System:
     team: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def build(self, people: Mapping[str, Participant], prompts: str | None) -> Any:
-        """The uncompiled graph for real participants."""
-        return self.protocol.panel([people[n] for n in self.team], self.options, people, prompts)
+    def build(self, people: Mapping[str, Participant], prompts: str | None, router: Router | None = None) -> Panel:
+        """The uncompiled graph for real participants; see `Protocol.panel`."""
+        return self.protocol.panel([people[n] for n in self.team], self.options, people, prompts, router)
 
     def voices(self, people: Mapping[str, Manifest]) -> list[str]:
         """Names of everybody who may speak: the team, and guests named by options."""
@@ -41,19 +43,17 @@ class System:
         return list(dict.fromkeys([*self.team, *named]))
 
 
-def graph(document: SystemDocument, suite: Suite, stand_in: Mapping[str, Participant]) -> System:
-    """A graph of the suite, built once for stand-ins to see whether it can be.
+def graph(document: SystemDocument, suite: Suite) -> System:
+    """A graph of the suite.
 
     Raises:
-        BadInput: It cannot.
+        BadInput: There is no such graph, or an option is out of place.
     """
     found = find(document.graph)
     if "prompts" in document.options:
         raise BadInput("'prompts' holds for a whole suite: set it at the top, not under 'with'")
     team = document.team or tuple(m.name for m in suite.team)
-    system = System(document.name, "graph", found, team, document.options)
-    system.build(stand_in, suite.prompts)
-    return system
+    return System(document.name, "graph", found, team, document.options)
 
 
 def members(suite: Suite) -> Iterator[System]:

@@ -31,6 +31,7 @@ from folkmoot.evaluation.words import (
     share,
     shortfall,
 )
+from folkmoot.evaluation.worth import view as worth
 from folkmoot.visible import visible
 
 ROOMY = 96
@@ -71,6 +72,10 @@ def render(analysis: Analysis, width: int = 100) -> Group:
         parts += [_contrasts(analysis.contrasts, width), ""]
     if analysis.collaboration:
         parts += [_collaboration(analysis, width), ""]
+    if analysis.participation:
+        for block in worth.blocks(analysis.participation):
+            for table in _block(block, width):
+                parts += [table, ""]
     if len(summary.by_task) > 1:
         for table in _task_tables(summary, width):
             parts += [table, ""]
@@ -110,8 +115,12 @@ def render_markdown(analysis: Analysis) -> str:
         blocks.append("\n".join(f"- {_escape(_clean(s))}" for s in verdicts(analysis)))
         blocks.append(_markdown(list(_CONTRAST), [_contrast_cells(c) for c in analysis.contrasts], right=range(2, 7)))
     if analysis.collaboration:
-        heads = list(collaboration_table.HEADS)
+        heads = list(collaboration_table.heads(analysis.collaboration))
         blocks.append(_markdown(heads, collaboration_table.lines(analysis.collaboration), right=range(1, len(heads))))
+    if analysis.participation:
+        for block in worth.blocks(analysis.participation):
+            lines = [[_clean(cell) for cell in row] for row in block.rows]
+            blocks.append(_markdown(list(map(_clean, block.heads)), lines, right=range(1, len(block.heads))))
     if len(summary.by_task) > 1:
         names = [_clean(r.system) for r in summary.overall]
         body = [[_clean(t), *(_task_cell(r).rstrip() for r in rows)] for t, rows in summary.by_task.items()]
@@ -151,6 +160,8 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
         "members": analysis.members and _plain(analysis.members),
         "collaboration": [_plain(c) for c in analysis.collaboration],
         "points": [_plain(p) for p in analysis.points],
+        "participation": analysis.participation
+        and _plain(analysis.participation) | {"scores": worth.plain(analysis.participation)},
         "findings": [_plain(f) for f in analysis.findings],
         "verdicts": verdicts(analysis) if analysis.contrasts else [],
     }
@@ -173,9 +184,15 @@ def _without_verdict(c: Contrast) -> dict[str, Any]:
 
 
 def _notes(analysis: Analysis) -> list[str]:
-    said = [LEGEND, *([collaboration_table.LEGEND] if analysis.collaboration else []), *notes(analysis.summary)]
+    said = [
+        LEGEND,
+        *([collaboration_table.legend(analysis.collaboration)] if analysis.collaboration else []),
+        *notes(analysis.summary),
+    ]
     if analysis.members and analysis.members.best:
         said.append(f"Best member, chosen on questions of the dev split: {analysis.members.best}.")
+    if analysis.participation:
+        said += [*worth.notes(analysis.participation), *([worth.DRAFTS] if analysis.participation.shares else [])]
     if left := sum(f.excluded for f in analysis.findings):
         said.append(f"{left} items were left out by the data checks: see 'findings' in table.json, or the report.")
     if many := len(analysis.contrasts):
@@ -248,15 +265,41 @@ def _contrasts(contrasts: Sequence[Contrast], width: int) -> Table:
 def _collaboration(analysis: Analysis, width: int) -> Table:
     table = _table(1 + (width >= ROOMY))
     body = collaboration_table.lines(analysis.collaboration)
-    rest = [max(len(w) for w in head.split()) for head in collaboration_table.HEADS[1:]]
+    heads = collaboration_table.heads(analysis.collaboration)[1:]
+    rest = [max(len(w) for w in head.split()) for head in heads]
     rest = [max(w, *(len(row[i + 1]) for row in body)) for i, w in enumerate(rest)]
     room = max(8, width - sum(rest) - (1 + (width >= ROOMY)) * len(rest))
     table.add_column("graph", no_wrap=True)
-    for head, w in zip(collaboration_table.HEADS[1:], rest, strict=True):
+    for head, w in zip(heads, rest, strict=True):
         table.add_column(head, justify="right", width=w)
     for name, *cells in body:
         table.add_row(_fit(name, room), *map(Text, cells))
     return table
+
+
+def _block(block: worth.Block, width: int) -> Iterator[Table]:
+    """A table of texts: as many columns side by side as fit beside the names."""
+    gap = 1 + (width >= ROOMY)
+    room = min(max(len(_clean(row[0])) for row in block.rows), 24) if block.rows else 8
+    widths = [
+        max([len(_clean(row[i])) for row in block.rows] + [len(word) for word in _clean(head).split()])
+        for i, head in enumerate(block.heads)
+    ]
+    room = max(room, min(len(_clean(block.heads[0])), 24))
+    start = 1
+    while start < len(block.heads):
+        end, left = start, width - room
+        while end < len(block.heads) and (end == start or left >= gap + widths[end]):
+            left -= gap + widths[end]
+            end += 1
+        table = _table(gap)
+        table.add_column(Text(_clean(block.heads[0])), max_width=room)
+        for i in range(start, end):
+            table.add_column(Text(_clean(block.heads[i])), justify="right", max_width=widths[i])
+        for row in block.rows:
+            table.add_row(_fit(row[0], room), *(Text(_clean(row[i])) for i in range(start, end)))
+        yield table
+        start = end
 
 
 def _task_cell(row: Row) -> str:

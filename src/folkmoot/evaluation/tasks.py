@@ -198,7 +198,7 @@ def own_task(manifest: Manifest) -> Task:
     own = manifest.priority
     if own is None:
         raise BadInput(f"participant {manifest.name!r}: no priority test set; say where it is under 'priority'")
-    told = own.model_dump(exclude={"file"})
+    told = {"answer": own.answer, **own.model_dump(exclude={"file", "answer"}, exclude_defaults=True)}
     try:
         task = Task(
             name=f"priority-{manifest.name}".replace(" ", "-"),
@@ -255,13 +255,19 @@ def examined(task: Task, data_dir: Path | None = None, splits: Sequence[str] = S
     return [_sifted(task, split, held[split](), held, source) for split in splits if split in held]
 
 
+def questions(task: Task, splits: Sequence[str] = SPLITS, data_dir: Path | None = None) -> list[str]:
+    """Texts of a task's questions as the data have them, without options and instruction, whether or not they can be asked."""
+    held = _source(task, data_dir)[0]
+    return [row.question for split in splits if split in held for row in held[split]() if row.question]
+
+
 def _sifted(task: Task, split: str, rows: Sequence[Row], splits: Splits, source: str) -> Split:
     other = {"dev": "test", "test": "dev"}.get(split, "")
     try:
         others = splits[other]() if other in splits else []
     except Missing:  # the split that is asked for is there, and that is what counts
         others = []
-    items, findings = sift(task.name, split, rows, others, lambda row: _item(task, row))
+    items, findings = sift(task.name, split, rows, others, lambda row: as_item(task, row))
     return Split(split, tuple(items), tuple(findings), source, tuple(splits))
 
 
@@ -290,7 +296,12 @@ def _refuse_wrong(rows: Sequence[Row], source: str) -> None:
         raise BadInput("\n".join(wrong[:20] + more))
 
 
-def _item(task: Task, row: Row) -> Item:
+def as_item(task: Task, row: Row) -> Item:
+    """A row as it is asked: options and the task's instruction stand under its question.
+
+    Raises:
+        ValueError: Its options or keys cannot be those of an answer.
+    """
     question = row.question.split(task.data.question_until)[0] if task.data.question_until else row.question
     whole = all(_WHOLE.fullmatch(g) for g in row.gold)
     near = 0.0 if whole or row.kind not in ("number", "math") else task.tolerance

@@ -11,14 +11,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from folkmoot.answers import AnswerType
 from folkmoot.evaluation.folder import Run
+from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.result import Figures, Result
 from folkmoot.evaluation.show import Question, look, marked
+from folkmoot.evaluation.worth.provenance import provenance
 from folkmoot.visible import visible
 
 COLUMN = 44
 """Least columns of a terminal for one transcript."""
-_ORDER = {"critique": 0, "answer": 1, "judge": 2, "finish": 3}
+_ORDER = {"route": -1, "critique": 0, "answer": 1, "confidence": 2, "judge": 2, "finish": 3}
 _SIGNS = {"right": ("✓", "green"), "wrong": ("✗", "red"), "none": ("–", "yellow")}
 
 
@@ -64,10 +67,17 @@ def _drawn(system: str, draws: Sequence[Figures]) -> str:
 
 
 def print_transcripts(
-    console: Console, found: Mapping[str, Sequence[Result]], kinds: Mapping[str, str], *, prompts: bool = False
+    console: Console,
+    found: Mapping[str, Sequence[Result]],
+    kinds: Mapping[str, str],
+    items: Mapping[tuple[str, str], Item] = {},
+    *,
+    prompts: bool = False,
 ) -> None:
     """All transcripts of a question, a column per system; one after the other in a narrow terminal."""
     for task, results in found.items():
+        item = items.get((task, results[0].item))
+        kind = item.answer_type if item else None
         head = results[0]
         console.print(Text(visible(f"[{task}] {head.item}"), style="bold"))
         console.print(Text(visible(head.question)))
@@ -80,11 +90,12 @@ def print_transcripts(
             at_once = max(1, console.width // COLUMN)
             for start in range(0, len(chosen), at_once):
                 part = chosen[start : start + at_once]
-                console.print(_beside(part, kinds, prompts) if len(part) > 1 else _alone(part[0], kinds, prompts))
+                many = len(part) > 1
+                console.print(_beside(part, kinds, kind, prompts) if many else _alone(part[0], kinds, kind, prompts))
                 console.print()
 
 
-def _beside(results: Sequence[Result], kinds: Mapping[str, str], prompts: bool) -> Table:
+def _beside(results: Sequence[Result], kinds: Mapping[str, str], kind: AnswerType | None, prompts: bool) -> Table:
     """Transcripts in columns; what was said in the same step stands side by side."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 1, 0), expand=True)
     said = []
@@ -96,14 +107,14 @@ def _beside(results: Sequence[Result], kinds: Mapping[str, str], prompts: bool) 
         said.append(steps)
     for step in sorted({step for steps in said for step in steps}):
         table.add_row(*(Text("\n\n").join(steps.get(step, [])) for steps in said))
-    table.add_row(*(Text("\n").join(_ending(r)) for r in results))
+    table.add_row(*(Text("\n").join(_ending(r, kind)) for r in results))
     return table
 
 
-def _alone(r: Result, kinds: Mapping[str, str], prompts: bool) -> Group:
+def _alone(r: Result, kinds: Mapping[str, str], kind: AnswerType | None, prompts: bool) -> Group:
     parts: list[RenderableType] = [Text("== ") + _title(r, kinds)]
     parts += [Padding(cell.shown, (0, 0, 1, 2)) for cell in _cells(r, prompts)]
-    return Group(*parts, *_ending(r))
+    return Group(*parts, *_ending(r, kind))
 
 
 def _title(r: Result, kinds: Mapping[str, str]) -> Text:
@@ -149,12 +160,14 @@ def _turn_mark(score: float | None) -> Text:
     )
 
 
-def _ending(r: Result) -> list[Text]:
-    """How the answer came about, what the tests or judges said, and what went wrong."""
+def _ending(r: Result, kind: AnswerType | None) -> list[Text]:
+    """How the answer came about and where it came from, what the tests or judges said, and what went wrong."""
     lines = []
     if r.decision:
         why = f": {visible(r.decision.why)}" if r.decision.why else ""
         lines.append(Text(f"⇒ {_line(r.decision.answer or 'no answer')} by {r.decision.by}{why}", style="bold"))
+    if len(r.turns) > 1 and (words := provenance(r, kind).words):
+        lines.append(Text(f"from: {_line(words)}"))
     if r.why:
         lines.append(Text(visible(r.why)))
     for j in r.judgements:

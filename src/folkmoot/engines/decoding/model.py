@@ -55,7 +55,7 @@ def placed(device: str | None, dtype: str) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def _quiet(logging: Any) -> Iterator[None]:
+def quiet(logging: Any) -> Iterator[None]:
     """No progress bar of transformers: the engine has a progress line of its own."""
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
@@ -79,7 +79,7 @@ def load(folder: Path, device: str, dtype: str, threads: int | None) -> Decoder:
     if device == "cpu":
         torch.set_num_threads(threads or min(free_cores(), MOST_THREADS))
     try:
-        with turnstile(device), _quiet(logging), _memory_errors():
+        with turnstile(device), quiet(logging), _memory_errors():
             model = AutoModelForCausalLM.from_pretrained(
                 str(folder),
                 dtype=getattr(torch, dtype),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from folkmoot.discussion import Turn
+from folkmoot.discussion import Turn, called
 from folkmoot.evaluation.collaboration.figures import NodeCost
 
 
@@ -24,7 +24,7 @@ class Price:
 def money(turns: Sequence[Turn], prices: Mapping[str, Price]) -> float | None:
     """What a discussion cost; None if somebody who spoke has no price."""
     total = 0.0
-    for t in turns:
+    for t in filter(called, turns):
         if (price := prices.get(t.speaker)) is None:
             return None
         total += price.of(t.prompt_tokens, t.completion_tokens)
@@ -61,7 +61,7 @@ class Costs:
             if node is None:
                 node = self._nodes[t.speaker, t.role] = _Node(at)
             node.at = min(node.at, at)
-            node.calls += 1
+            node.calls += called(t)
             node.prompt += t.prompt_tokens
             node.completion += t.completion_tokens
             node.seconds += t.service_s

@@ -86,6 +86,23 @@ class Emergence:
 
 
 @dataclass(frozen=True, slots=True)
+class Routing:
+    """Whether members were chosen that know, by a router or as the surest; of the items that some member alone got right.
+
+    Attributes:
+        accuracy: One of those chosen is right, alone.
+        chance: The same for as many members picked blindly.
+        excess: accuracy - chance, paired by item, with its 95 % interval.
+        whole: Nobody was chosen and the whole team was asked, which always hits.
+    """
+
+    accuracy: Rate
+    chance: Rate
+    excess: Difference
+    whole: Rate
+
+
+@dataclass(frozen=True, slots=True)
 class NodeCost:
     """What one speaker cost in one role, per question.
 
@@ -123,6 +140,7 @@ class Collaboration:
         picked_right: A judge, a finisher or a vote gave a right answer, of the items with a right answer in the last round
             before it; None where single answers are not scored.
         nodes: Cost by speaker and role, in order of speaking.
+        routing: None where nobody is chosen, or no member was asked alone.
     """
 
     system: str
@@ -134,6 +152,7 @@ class Collaboration:
     headroom: Difference | None
     picked_right: Rate | None
     nodes: tuple[NodeCost, ...]
+    routing: Routing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from folkmoot.evaluation.collaboration.luck import Again, again
 from folkmoot.evaluation.collaboration.members import alike
 from folkmoot.evaluation.collaboration.pareto import points
 from folkmoot.evaluation.collaboration.record import Exchange, Spending
+from folkmoot.evaluation.collaboration.routing import Choices
 from folkmoot.evaluation.collaboration.said import said
 from folkmoot.evaluation.contrast import Key
 from folkmoot.evaluation.item import Item
@@ -60,6 +61,7 @@ def collaboration(
     lucky: dict[str, dict[Key, dict[int, Again]]] = {c: {} for c in controls.values()}
     spending = {s: Spending() for s in dict.fromkeys([*systems, *graphs, *members, *lucky])}
     exchanges = {g: Exchange() for g in graphs}
+    choices = {g: Choices() for g in graphs}
     forms: dict[str, dict[Key, dict[int, int | None]]] = {m: {} for m in members}
 
     @lru_cache(maxsize=10_000)  # results come question by question, and members repeat each other
@@ -81,6 +83,7 @@ def collaboration(
             turns = said(r, partial(form, key), scored)
             if r.system in exchanges:
                 exchanges[r.system].add(r, turns)
+                choices[r.system].add(r)
             if r.system in lucky and (asked := again(turns)) is not None:
                 lucky[r.system].setdefault(key, {})[r.draw] = asked
 
@@ -111,6 +114,7 @@ def collaboration(
             collapse=collapse(own, alone, clusters=clusters),
             collapse_majority=collapse(own, alone, most=True, clusters=clusters),
             headroom=headroom(own, scores[first], alone, clusters=clusters, seed=seed) if first else None,
+            routing=choices[graph].figures(dict(zip(team, alone, strict=True)), clusters=clusters, seed=seed),
         )
 
     known = [m for m in members if scores[m]]

@@ -1,6 +1,6 @@
   // The discussions of one question, systems side by side. Layout of samples and turns: _sample and _turn of page_data.py.
   const LONG = 1500, KEPT = 4;
-  const ROLES = { answer: "answers", critique: "critiques", judge: "judging", finish: "finish" };
+  const ROLES = { answer: "answers", critique: "critiques", judge: "judging", finish: "finish", route: "routing", confidence: "confidence" };
 
   function blocks(D) {
     const kept = new Map();
@@ -21,7 +21,7 @@
     const box = el("section", "turn"), top = put(el("div", "top"), el("bdi", "who", text(speaker))), name = text(role), words = text(said);
     const tag = [about >= 0 ? `${name} of ${text(about)}` : name === "answer" ? "" : name, draws ? `draw ${draw + 1}` : ""];
     put(top, el("bdi", "tag", tag.filter(Boolean).join(", ")));
-    if (error < 0 && (answer >= 0 || name !== "critique")) {
+    if (error < 0 && (answer >= 0 || ["answer", "judge", "finish"].includes(name))) {
       const read = el("span", "read" + (answer >= 0 ? "" : " nothing"));
       put(read, el("bdi", "", answer >= 0 ? short(text(answer), 200) : "no answer read", { title: answer >= 0 ? short(text(answer), 300) : "" }));
       if (mark !== null) put(read, el("span", `cell small ${mark >= 1 ? "right" : mark > 0 ? "some" : "wrong"}`, mark >= 1 ? "✓" : mark > 0 ? String(Math.round(100 * mark)) : "×", { role: "img", "aria-label": mark >= 1 ? "right" : mark > 0 ? "partly right" : "wrong" }));
@@ -58,15 +58,17 @@
     return box;
   }
 
-  function talk(turns, block) {
+  function talk(turns, led, block) {
     const parts = [], draws = new Set(turns.map(t => t[7])).size > 1;
     let last = "";
-    for (const t of turns) {
+    turns.forEach((t, i) => {
       const role = block.text(t[1]), key = `${t[2]} ${role}`;
       if (key !== last) parts.push(el("h4", "", `Round ${t[2] + 1}, ${Object.hasOwn(ROLES, role) ? ROLES[role] : role}`));
       last = key;
-      parts.push(turn(t, block, draws));
-    }
+      const box = turn(t, block, draws);
+      if (led.includes(i)) box.classList.add("led");
+      parts.push(box);
+    });
     return parts;
   }
 
@@ -90,14 +92,15 @@
   }
 
   function column(D, row, j, block) {
-    const [, , , , answer, seconds, error, decision, turns, judgements] = block.sample, text = block.text, made = turns.reduce((sum, t) => sum + t[12], 0);
+    const [, , , , answer, seconds, error, decision, turns, judgements, origin, led] = block.sample, text = block.text, made = turns.reduce((sum, t) => sum + t[12], 0);
     const box = el("section", "column", null, { "aria-label": D.systems[j][0] }), top = el("header");
     put(top, put(el("h3"), cell(row, j), el("bdi", "", D.systems[j][0])),
       put(el("p", "reply"), el("span", "soft", answer >= 0 ? "answered " : STATES[row[LETTERS][j]][2]), answer >= 0 && el("bdi", "", short(text(answer), 300))),
       el("p", "facts", `${plural(turns.length, "call")} · ${number(made)} completion tokens · ${seconds} s`));
-    put(box, top, ...talk(turns, block));
+    put(box, top, ...talk(turns, led, block));
     if (error >= 0) put(box, el("p", "failed", text(error)));
     if (decision) put(box, decided(decision, answer, text));
+    if (origin >= 0 && text(origin)) put(box, put(el("p", "origin"), el("b", "", "From "), el("bdi", "", text(origin))));
     if (judgements.length) put(box, judged(judgements, text));
     return box;
   }

@@ -1,0 +1,73 @@
+"""Which files belong to a contribution: these are copied, hashed and published, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from folkmoot.documents import BadInput
+from folkmoot.engines.placement.lora import CONFIG, WEIGHTS
+from folkmoot.manifest import MANIFEST, Manifest
+from folkmoot.models.folder import LOADED
+
+CARD = "README.md"
+HUB_ID = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
+"""Form of a repository's name on a model hub."""
+ROWS = "train.jsonl"
+TRAINING = "training"
+"""Folder of what training leaves to look at: a picture, a log."""
+
+_AT_TOP = frozenset({MANIFEST, CARD, ROWS, "LICENSE", "LICENSE.md", "LICENSE.txt", "NOTICE"})
+_LOOKED_AT = frozenset({".svg", ".log", ".txt", ".json", ".jsonl", ".csv"})
+_MOST = 10_000
+
+
+def belonging(paths: Iterable[str], manifest: Manifest) -> tuple[str, ...]:
+    """Those of some paths that belong to a contribution, in order.
+
+    Args:
+        paths: Relative to the contribution, with ``/``.
+        manifest: As written: paths in it are relative to the contribution.
+    """
+    top = set(_AT_TOP)
+    weights = set()
+    if manifest.priority:
+        top.add(_plain(manifest.priority.file))
+    if manifest.adapter:
+        weights = {f"{_plain(manifest.adapter)}/{name}" for name in (CONFIG, WEIGHTS)}
+    model = _plain(manifest.model) if manifest.model.startswith("./") else None
+    found = []
+    for path in paths:
+        pure = PurePosixPath(path)
+        home = str(pure.parent)
+        if (
+            path in top
+            or path in weights
+            or (home == TRAINING and pure.suffix in _LOOKED_AT)
+            or (home == model and pure.suffix in LOADED)
+        ):
+            found.append(path)
+    return tuple(sorted(found))
+
+
+def files(folder: Path, manifest: Manifest) -> tuple[str, ...]:
+    """Paths of the files in a folder that belong to its contribution, in order. Links are not followed, nor listed.
+
+    Raises:
+        BadInput: The folder holds more files than anybody would contribute.
+    """
+    found = []
+    for home, folders, names in os.walk(folder):
+        folders[:] = [f for f in folders if not f.startswith(".")]
+        for name in names:
+            path = Path(home, name)
+            if path.is_file() and not path.is_symlink():
+                found.append(path.relative_to(folder).as_posix())
+        if len(found) > _MOST:
+            raise BadInput(f"{folder}: more than {_MOST} files in it; name the folder of one contribution")
+    return belonging(found, manifest)
+
+
+def _plain(path: str) -> str:
+    return PurePosixPath(path).as_posix()

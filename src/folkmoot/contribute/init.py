@@ -1,0 +1,206 @@
+"""A new contribution: a folder that needs weights and data, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from folkmoot.answers.types import Kind
+from folkmoot.contribute.card import write_card
+from folkmoot.contribute.check_licences import licence_fault
+from folkmoot.contribute.files import CARD, ROWS
+from folkmoot.documents import BadInput
+from folkmoot.manifest import MANIFEST, Manifest
+from folkmoot.models import check_source
+from folkmoot.models.folder import replace_text
+from folkmoot.registry import Slug
+
+ADAPTER = "adapter"
+MODEL = "./model"
+TEST = "priority.jsonl"
+
+KEYS = "FOLKMOOT_KEY_"
+"""How variables begin whose contents a contribution's endpoint may be sent."""
+
+EXAMPLES: Mapping[Kind, str] = {
+    "text": '{"id": "1", "split": "test", "question": "What is the capital of Peru?", "answer": ["Lima"]}',
+    "number": '{"id": "1", "split": "test", "question": "What is 17 * 24?", "answer": 408}',
+    "math": '{"id": "1", "split": "test", "question": "Factor x^2 - 1.", "answer": "(x-1)(x+1)"}',
+    "boolean": '{"id": "1", "split": "test", "question": "Is 1900 a leap year?", "answer": false}',
+    "choice": '{"id": "1", "split": "test", "question": "Which is a fish?", "options": ["eel", "newt"], "answer": "eel"}',
+    "labels": '{"id": "1", "split": "test", "question": "It rains and blows.", "options": ["rain", "wind", "snow"], '
+    '"answer": ["rain", "wind"]}',
+    "code": '{"id": "1", "split": "test", "question": "Write a function double(n).", '
+    '"tests": "def check(f):\\n    assert f(2) == 4"}',
+    "free": '{"id": "1", "split": "test", "question": "Explain tides to a child."}',
+}
+"""A row of a priority test set for each kind of answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a new contribution is to be.
+
+    Attributes:
+        name, contributor, purpose, licence, languages, tags: As in the manifest.
+        model: Base of the adapter, or the name that the endpoint knows; not used for full weights.
+        revision: Of the base.
+        answer: Kind of answer of its own test set.
+        weights: It brings a whole model in ``model/``, not an adapter.
+        url: It brings no weights: an endpoint serves it.
+        api_key_env: Variable that holds the endpoint's key.
+    """
+
+    name: str
+    contributor: str
+    purpose: str
+    licence: str
+    model: str = ""
+    revision: str | None = None
+    answer: Kind = "text"
+    languages: Sequence[str] = ("en",)
+    tags: Sequence[str] = ()
+    weights: bool = False
+    url: str | None = None
+    api_key_env: str | None = None
+
+
+def init(folder: Path, plan: Plan) -> tuple[Path, ...]:
+    """Write a contribution's folder: manifest, empty test set, card, ``.gitignore``. What is there already stays.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        BadInput: A contribution is there already, or what was said does not fit.
+        OSError: The folder cannot be written.
+    """
+    if (folder / MANIFEST).exists():
+        raise BadInput(f"{folder / MANIFEST}: a contribution is here already; edit it, or name another folder")
+    told = _told(plan)
+    _refuse(told, plan)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, text in ((TEST, ""), (".gitignore", "/training/checkpoint*/\n")):
+        if not (folder / name).exists():
+            (folder / name).write_text(text, encoding="utf-8")
+            written.append(folder / name)
+    replace_text(folder / MANIFEST, _text(told, plan))  # last: from here on it is a contribution
+    written.append(folder / MANIFEST)
+    if write_card(folder):
+        written.append(folder / CARD)
+    return tuple(written)
+
+
+def check_contribution_name(name: str) -> str:
+    """Return `name` if a contribution may have it.
+
+    Raises:
+        BadInput: It may not.
+    """
+    try:
+        return TypeAdapter(Slug).validate_python(name)
+    except ValidationError as e:
+        why = e.errors(include_url=False)[0]
+        said = str(why.get("ctx", {}).get("error", ""))
+        rule = "use small letters, digits, '.', '_' or '-', at most 64, a letter or digit first"
+        raise BadInput(f"name {name!r}: {said or rule}") from None
+
+
+def _told(plan: Plan) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "name": plan.name,
+        "contributor": " ".join(plan.contributor.split()),
+        "purpose": " ".join(plan.purpose.split()),
+        "licence": plan.licence.strip(),
+        "languages": list(plan.languages),
+        "tags": list(plan.tags),
+        "model": MODEL if plan.weights else plan.model,
+    }
+    if plan.url:
+        told |= {"engine": "openai", "url": plan.url, **({"api_key_env": plan.api_key_env} if plan.api_key_env else {})}
+    elif not plan.weights:
+        told |= {**({"revision": plan.revision} if plan.revision else {}), "adapter": ADAPTER}
+    return {**told, "priority": {"file": TEST, "answer": plan.answer}}
+
+
+def _refuse(told: Mapping[str, Any], plan: Plan) -> None:
+    check_contribution_name(plan.name)
+    if empty := [key for key in ("contributor", "purpose", "licence") if not told[key]]:
+        raise BadInput(f"{', '.join(empty)}: empty; say it in a few words")
+    if fault := licence_fault(told["licence"]):
+        raise BadInput(f"licence {told['licence']!r} is not known: {fault}")
+    if plan.api_key_env and not plan.api_key_env.startswith(KEYS):
+        raise BadInput(
+            f"api_key_env {plan.api_key_env!r}: whoever adds it sends what it holds there: name it {KEYS}..."
+        )
+    if plan.url and plan.weights:
+        raise BadInput("--url and --weights: an endpoint brings no weights; leave one of them out")
+    if not plan.url and not plan.weights:
+        if plan.model.startswith((".", "/", "~")):
+            raise BadInput(
+                f"model {plan.model!r}: others must be able to fetch the base, so a folder of yours will not do; give a "
+                "name from 'folkmoot model list' or a hub id, or bring whole weights with --weights"
+            )
+        check_source(plan.model)
+    try:
+        Manifest.model_validate(dict(told))
+    except ValidationError as e:
+        first = e.errors(include_url=False)[0]
+        why = str(first.get("ctx", {}).get("error", first["msg"]))
+        raise BadInput(f"{'.'.join(map(str, first['loc'])) or 'manifest'}: {why}") from None
+
+
+def _text(told: Mapping[str, Any], plan: Plan) -> str:
+    """The manifest with a comment wherever a contributor will ask."""
+    key = {k: _line(k, v) for k, v in told.items()}
+    if plan.url:
+        source = ["# An endpoint serves it, under the name 'model'.", key["engine"], key["url"]]
+        source += (
+            [key["api_key_env"]]
+            if "api_key_env" in key
+            else ["# api_key_env: FOLKMOOT_KEY_..., the variable that holds the key"]
+        )
+        source += [key["model"]]
+    elif plan.weights:
+        source = ["# A whole model: config.json, tokenizer and *.safetensors in this folder.", key["model"]]
+    else:
+        source = [
+            "# Base model, and the folder of a LoRA adapter on it: what 'folkmoot contribute train' or PEFT writes."
+        ]
+        source += [key["model"], key.get("revision", "# revision: commit on the hub, for a base named as org/name")]
+        source += [key["adapter"]]
+    parts = [
+        "# A contribution to a Folkmoot team. Next: 'folkmoot contribute train' and 'check' (docs/contribute.md).",
+        key["name"],
+        key["contributor"],
+        "# What it is good for, in one or two sentences. Routers read this to decide whom to ask.",
+        key["purpose"],
+        "# SPDX name of the licence of the weights and the data, such as Apache-2.0, MIT or CC-BY-4.0.",
+        key["licence"],
+        key["languages"],
+        "# Words by which teams pick members.",
+        key["tags"],
+        "",
+        *source,
+        "# system: A sentence that stands before every question.",
+        "",
+        f"# Its own test set, {TEST}: one JSON object per line; 'split' is dev or test, ids differ, 20 or more of each.",
+        f"#   {EXAMPLES[plan.answer]}",
+        f"# Questions to learn from are in {ROWS}, in the same form or as chats; none of them may be in the test set.",
+        key["priority"],
+        "",
+        "# 'trained' and 'hashes' are written here by 'folkmoot contribute train'.",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _line(key: str, value: Any) -> str:
+    """One key as YAML on one line."""
+    text = yaml.safe_dump({key: value}, default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False)
+    return text.strip()[1:-1]

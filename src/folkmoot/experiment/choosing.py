@@ -1,0 +1,282 @@
+"""`folkmoot team select`: from a finished run, or a team and a suite, to a proposed team."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from folkmoot.documents import BadInput, load
+from folkmoot.engines.pool import Pool
+from folkmoot.evaluation.report import read_meta
+from folkmoot.evaluation.run import RunOptions, carry_out, checked
+from folkmoot.evaluation.store import RunStore
+from folkmoot.evaluation.suite import Suite, Worth, find_suite, read_suite, suite_names
+from folkmoot.experiment.design import base_models
+from folkmoot.experiment.gain import Gain, gain
+from folkmoot.experiment.outcomes import Outcomes, outcomes
+from folkmoot.experiment.selecting import Budget, By, Standing, by_task, floor, select, worth
+from folkmoot.experiment.table import points
+from folkmoot.experiment.teamfile import write_team
+from folkmoot.manifest import Manifest
+from folkmoot.team import read_team
+from folkmoot.visible import visible
+
+WHY: Mapping[By, str] = {
+    "routed": "every question goes to the member of the team that was best on its task: what a graph can get that finds out "
+    "whose field a question is in (route, confident_select); a plain vote of specialists would lose it",
+    "vote": "the most frequent answer of the team: what majority_vote gets",
+    "coverage": "some member of the team is right: the ceiling of any choice among the answers; lucky guesses count",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A proposed team.
+
+    Attributes:
+        by: What a team is worth.
+        budget: What it may take.
+        members: The team, in the order of the original one.
+        reasons: Why each is in it.
+        standings: Of everybody: the floor.
+        expected: What it gains.
+        questions: Dev questions behind it.
+        tokens: Of one draft of each member, per question.
+        notes: What to know.
+    """
+
+    by: By
+    budget: Budget
+    members: tuple[str, ...]
+    reasons: Mapping[str, str]
+    standings: tuple[Standing, ...]
+    expected: Gain
+    questions: int
+    tokens: float
+    notes: tuple[str, ...]
+
+
+def propose(o: Outcomes, budget: Budget, by: By | None, seed: int) -> Proposal:
+    """Choose a team and say why.
+
+    Args:
+        o: Dev outcomes.
+        budget: What it may take.
+        by: What a team is worth; ``routed`` if left out, or ``vote`` where there is one task only.
+        seed: Of partitions and intervals.
+
+    Raises:
+        BadInput: Nobody passes the floor, or fits the budget.
+    """
+    import numpy as np
+
+    notes = []
+    if by is None:
+        by = "routed" if len(o.names) > 1 else "vote"
+        notes += ["One task: routing by task would choose one member, so teams are compared by their vote."] * (
+            by == "vote"
+        )
+    standings, team = floor(o), select(o, by, budget)
+    if not team:
+        able = [s for s in standings if s.passes]
+        why = (
+            "nobody is better than guessing on anything"
+            if not able
+            else "the cheapest member takes more tokens than that"
+        )
+        raise BadInput(f"team select: no team: {why}")
+    every = np.arange(o.scores.shape[1])
+    reasons = {}
+    for i in team:
+        rest = [j for j in team if j != i]
+        without = worth(o, by, rest, every, every).mean() if rest else 0.0
+        lost = 100 * float(worth(o, by, team, every, every).mean() - without)
+        reasons[o.members[i]] = f"without it {lost:.1f} points less on dev" + _fields(o, i, team, by)
+    spread = float(np.bincount(o.tasks).min())
+    if spread < 20:
+        notes.append(
+            f"Only {spread:.0f} dev questions on the smallest task: more of them (dev: limit:) make a better choice."
+        )
+    return Proposal(
+        by,
+        budget,
+        tuple(o.members[i] for i in team),
+        reasons,
+        tuple(standings),
+        gain(o, by, budget, seed=seed),
+        o.scores.shape[1],
+        float(o.tokens[list(team)].sum()),
+        tuple(notes),
+    )
+
+
+def from_run(folder: Path, budget: Budget, by: By | None, write: Path | None, *, as_json: bool = False) -> int:
+    """Propose a team from the dev samples of a finished run, and print it.
+
+    Raises:
+        BadInput: No run, no dev samples, no team.
+    """
+    meta = read_meta(folder)
+    members = [name for name, kind in meta["kinds"].items() if kind == "member"]
+    if len(members) < 2:
+        raise BadInput(f"{folder}: a team of one; there is nothing to choose")
+    with RunStore(folder, write=False) as store, store.snapshot():
+        only_dev = "select" in meta.get("experiment", {}).get("name", "")
+        items = store.items(dev=not only_dev)
+        if not items:
+            raise BadInput(f"{folder}: no dev samples; run it with 'dev: limit:' above 0, or give TEAM and SUITE")
+        bases = meta.get("experiment", {}).get("of_base", {}) if only_dev else {}
+        found = outcomes(store.results(dev=not only_dev), items, members, bases)
+    made = propose(found, budget, by, meta["seed"])
+    say(made, meta, as_json)
+    if write is not None:
+        team = [Manifest.model_validate(m) for m in meta["suite"]["team"] if m["name"] in made.members]
+        write_team(write, team, _registry(meta))
+        if not as_json:
+            print(f"Team file: {write}")
+    return 0
+
+
+def from_team(
+    team: Path, suite: str, run: RunOptions, budget: Budget, by: By | None, write: Path | None, *, as_json: bool = False
+) -> int:
+    """Ask all members the dev questions of a suite, or go on with that, and propose a team.
+
+    Returns:
+        Exit code as that of ``eval run``.
+    """
+    path = find_suite(suite)
+    own, lines = read_suite(path, read_team(team))
+    if len(own.team) < 2:
+        raise BadInput(f"{team}: a team of one; there is nothing to choose")
+    plan = checked(_members_only(own), lines, path, run)
+    with_dev = {t.task.name for t in plan.tasks if t.dev}
+    if not with_dev:
+        raise BadInput(f"{path}: no dev questions: no task has a dev split, or 'dev: limit:' is 0")
+    held = (
+        [u for u, t in zip(plan.suite.tasks, plan.tasks, strict=True) if t.task.name in with_dev]
+        if not plan.skipped
+        else None
+    )
+    uses = held if held is not None else [u for u in plan.suite.tasks if u.name in with_dev]
+    dev = plan.suite.model_copy(
+        update={
+            "name": f"{own.name}-select",
+            "tasks": tuple(u.model_copy(update={"split": "dev", "limit": own.dev.limit}) for u in uses),
+            "dev": own.dev.model_copy(update={"limit": 0}),
+            "monoliths": (bases := base_models(own)),
+        }
+    )
+    specs = {m.engine_spec(own.engine): m.name for m in bases}
+    of_base = {m.name: specs[s] for m in own.team if m.adapter and (s := m.engine_spec(own.engine)) in specs}
+
+    def conclude(store: RunStore, meta: dict[str, Any], pool: Pool) -> None:
+        del meta, pool
+
+    words = ["folkmoot", "team", "select", str(team), suite]
+    code = carry_out(
+        checked(dev, {}, path, run),
+        suite,
+        replace(run, out=run.out),
+        conclude,
+        {"command": shlex.join(words), "experiment": {"name": "select", "team": str(team), "of_base": of_base}},
+    )
+    if code not in (0, 3):
+        return code
+    folder = run.out or Path("runs") / (f"{dev.name}-scripted" if run.scripted else dev.name)
+    return from_run(folder, budget, by, write, as_json=as_json) or code
+
+
+def say(p: Proposal, meta: Mapping[str, Any], as_json: bool) -> None:
+    """Print a proposal."""
+    if as_json:
+        print(json.dumps({**asdict(p), "expected": _named(p.expected), "scripted": meta["scripted"]}, indent=2))
+        return
+    if meta["scripted"]:
+        print("A rehearsal: the replies are made up, no model was run. The figures mean nothing.\n")
+    limit = (
+        f"at most {p.budget.members} members"
+        if p.budget.members
+        else f"at most {p.budget.tokens:g} tokens per question"
+    )
+    print(
+        visible(
+            f"Proposed under {limit}: {', '.join(p.members)} ({p.tokens:.0f} tokens per question for one draft of each)"
+        )
+    )
+    print(f"A team is worth ({p.by}): {WHY[p.by]}.\n")
+    chosen = dict(zip((s.member for s in p.standings), p.expected.times, strict=True))
+    width = max(len(visible(s.member)) for s in p.standings)
+    for s in p.standings:
+        why = p.reasons.get(s.member) or (
+            "left out by the floor: " + s.why if not s.passes else "adds less than those chosen"
+        )
+        mark = "+" if s.member in p.members else " "
+        print(
+            visible(
+                f"{mark} {s.member:<{width}}  {100 * s.score:5.1f} %  chosen in {100 * chosen[s.member]:3.0f} % of folds; {why}"
+            )
+        )
+    e = p.expected
+    print(
+        f"\nExpected on questions like these {p.questions} (cross-fitted: chosen without the questions it is judged on; 95 %):\n"
+        f"  team {100 * e.team:.1f} %, the member that looks best {100 * e.single:.1f} %\n"
+        f"  over that member {points(e.over_single)} points (on the dev questions themselves {100 * e.apparent:+.1f}: too much)\n"
+        f"  over the whole team {points(e.over_all)} points"
+    )
+    for note in p.notes:
+        print(visible(note))
+
+
+def _members_only(suite: Suite) -> Suite:
+    return suite.model_copy(
+        update={
+            "systems": (),
+            "monoliths": (),
+            "guests": (),
+            "baselines": (),
+            "family": (),
+            "judges": (),
+            "worth": Worth(),
+        }
+    )
+
+
+def _fields(o: Outcomes, i: int, team: Sequence[int], by: By) -> str:
+    """The tasks on which it is the best of the team."""
+    import numpy as np
+
+    if by != "routed":
+        return ""
+    means = by_task(o, np.arange(o.scores.shape[1]))
+    best = [o.names[t] for t in range(len(o.names)) if list(team)[int(means[list(team), t].argmax())] == i]
+    return f"; best of them on {', '.join(best)}" if best else ""
+
+
+def _named(g: Gain) -> dict[str, Any]:
+    return {k: v._asdict() if hasattr(v, "_asdict") else v for k, v in asdict(g).items()}
+
+
+def _registry(meta: Mapping[str, Any]) -> Path | None:
+    """The registry that the team of a run was picked from, if there is one."""
+    from folkmoot.registry import LOCK
+
+    home: Path = Path(meta["options"]["cwd"])
+    if team := meta.get("experiment", {}).get("team"):
+        path = home / str(team)
+        if (path / LOCK).is_file():
+            return path
+    else:
+        named = str(meta["options"]["suite"])
+        path = find_suite(named) if named in suite_names() else home / named
+    try:
+        data, _ = load(path)
+    except BadInput:
+        return None
+    folder = data.get("registry") if isinstance(data, dict) else None
+    return Path(os.path.normpath(path.parent / folder)) if isinstance(folder, str) else None

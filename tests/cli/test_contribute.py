@@ -1,0 +1,173 @@
+"""``folkmoot contribute``: what people type, and what they see."""
+
+import importlib
+import importlib.util
+import io
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from folkmoot.cli import main
+from folkmoot.contribute import keep
+
+_spec = importlib.util.spec_from_file_location(
+    "contribution", Path(__file__).parents[1] / "contribute" / "contribution.py"
+)
+assert _spec is not None
+assert _spec.loader is not None
+contribution = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(contribution)
+
+Run = Callable[..., tuple[int, str, str]]
+SAID = ("--contributor", "Ana", "--purpose", "Sums.", "--licence", "MIT", "--model", "smollm2-135m-instruct")
+
+
+@pytest.fixture
+def folkmoot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """The program in a folder of its own; the gate does all but run the model."""
+    monkeypatch.setattr(keep, "check", partial(keep.check, run=False))
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["folkmoot", "contribute", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as e:
+            code = int(e.code or 0)
+        return code, *capsys.readouterr()
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_from_nothing_to_a_member_of_a_team(folkmoot: Run, tmp_path: Path) -> None:
+    code, out, _ = folkmoot("init", "ana", *SAID, "--answer", "number", "--tag", "sums")
+    assert code == 0
+    assert "folkmoot contribute check ana" in out
+    contribution.adapter(tmp_path / "ana" / "adapter")
+    (tmp_path / "ana" / "priority.jsonl").write_text(contribution.rows("ana"))
+    code, out, err = folkmoot("add", "ana")
+    assert (code, out) == (0, "ana: added to moot, 5 files in moot/ana\n"), err
+    assert folkmoot("add", "ana")[1] == "ana: in moot already, unchanged\n"
+    code, out, _ = folkmoot("list")
+    assert code == 0
+    assert "Sums." in out
+    assert "smollm2-135m-instruct" in out
+    row = json.loads(folkmoot("list", "--tag", "sums", "--json")[1])[0]
+    assert (row["name"], row["purpose"], row["licence"], row["state"]) == ("ana", "Sums.", "MIT", "ok")
+    shown = folkmoot("show", "ana")[1]
+    assert "priority.jsonl" in shown
+    assert json.loads(folkmoot("show", "ana", "--json")[1])["folder"] == "moot/ana"
+    assert json.loads(folkmoot("show", "./ana", "--json")[1])["folder"] == "ana"
+    (tmp_path / "moot" / "ana" / "priority.jsonl").write_text("{}\n")
+    code, out, err = folkmoot("list")
+    assert "changed" in out
+    assert "moot/ana/priority.jsonl: changed since 'ana' was added" in err
+    assert folkmoot("remove", "ana", "--yes")[:2] == (0, "ana: removed from moot\n")
+    assert json.loads(folkmoot("list", "--json")[1]) == []
+
+
+def test_scores_are_shown(folkmoot: Run, tmp_path: Path) -> None:
+    folder = contribution.make(tmp_path / "ana")
+    path = folder / "participant.yaml"
+    score = {"before": {"score": 0.1, "low": 0.0, "high": 0.3, "items": 6}, "after": {"score": 0.75}}
+    path.write_text(path.read_text() + json.dumps({"trained": {"score": score}})[1:-1] + "\n")
+    assert folkmoot("add", "ana")[0] == 0
+    out = folkmoot("list")[1]
+    assert "10.0 %" in out
+    assert "75.0 %" in out
+    assert "before 10.0 %, after 75.0 %" in folkmoot("show", "ana")[1]
+
+
+def test_who_is_not_admitted_sees_what_check_says(folkmoot: Run, tmp_path: Path) -> None:
+    folder = contribution.make(tmp_path / "ana")
+    (folder / "adapter" / "adapter_model.safetensors").unlink()
+    code, out, _ = folkmoot("add", "ana")
+    assert code == 3
+    assert "not admitted" in out
+    assert "adapter_model.safetensors" in out
+    code, out, _ = folkmoot("add", "ana", "--json")
+    assert (code, json.loads(out)["admitted"]) == (3, False)
+    assert not (tmp_path / "moot" / "registry.lock").exists()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_init_asks_for_what_is_not_said(folkmoot: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = "\nAna Lee\nKnows the tides.\n\n\n"  # name, licence and base as they are offered
+    monkeypatch.setattr(sys, "stdin", Terminal(answers))
+    code, out, err = folkmoot("init", "tides")
+    assert code == 0, err
+    text = (tmp_path / "tides" / "participant.yaml").read_text()
+    for line in (
+        "name: tides",
+        "contributor: Ana Lee",
+        "purpose: Knows the tides.",
+        "licence: Apache-2.0",
+        "model: smollm2-135m-instruct",
+    ):
+        assert line in text
+    assert "What it is good for" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (
+            ("init", "x", "--purpose", "P."),
+            2,
+            "init: --contributor, --licence, --model missing, and there is no terminal",
+        ),
+        (("init", "x", *SAID, "--answer", "numbr"), 2, "--answer 'numbr': did you mean 'number'?"),
+        (("init", "here", *SAID), 2, "a contribution is here already"),
+        (("init", "afile", *SAID), 4, "afile: cannot be written"),
+        (("add", "nowhere"), 2, "nowhere: no such folder"),
+        (("add", "broken"), 2, "participant.yaml:2: not valid YAML"),
+        (("list",), 2, "moot: no registry"),
+        (("show", "ana"), 2, "moot: no registry"),
+        (("remove", "ana", "--yes"), 2, "moot: no registry"),
+        (("publish", "here", "--to", "org/name"), 4, "set HF_TOKEN"),
+    ],
+)
+def test_one_clear_line(
+    folkmoot: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], code: int, said: str
+) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    constants = importlib.import_module("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
+    contribution.make(tmp_path / "here")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "participant.yaml").write_text("name: [\n")
+    (tmp_path / "afile").write_text("")
+    got, out, err = folkmoot(*words)
+    assert (got, out) == (code, "")
+    assert said in err.strip().splitlines()[-1]
+
+
+def test_hostile_text_does_nothing_on_the_terminal(folkmoot: Run, tmp_path: Path) -> None:
+    folder = contribution.make(tmp_path / "ana")
+    path = folder / "participant.yaml"
+    path.write_text(path.read_text().replace("purpose: Sums.", 'purpose: "[red]a[/red] \\e[31m b"'))
+    out = folkmoot("show", "ana")[1]
+    assert "[red]a[/red] ⟨ESC⟩[31m b" in out
+
+
+def test_remove_asks_first(folkmoot: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    contribution.make(tmp_path / "ana")
+    assert folkmoot("add", "ana")[0] == 0
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    code, out, _ = folkmoot("remove", "ana")
+    assert code == 1
+    assert "Remove ana from moot, with its folder moot/ana?" in out
+    assert (tmp_path / "moot" / "ana").is_dir()

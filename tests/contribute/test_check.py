@@ -1,0 +1,536 @@
+"""The admission gate: a contribution in order is admitted, and every hostile one is refused for its own reason, at once."""
+
+import importlib.util
+import json
+import os
+import pickle
+import shutil
+import socket
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from folkmoot.contribute.check import check
+from folkmoot.contribute.untrusted_files import copy, look
+from folkmoot.documents import BadInput
+from folkmoot.engines.contract import Missing
+
+_spec = importlib.util.spec_from_file_location("hostile_fixture", Path(__file__).with_name("hostile_fixture.py"))
+assert _spec is not None
+h = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(h)
+
+PRIVATE = "correct horse battery staple"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FOLKMOOT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FOLKMOOT_DATA", raising=False)
+    h.write_cached_base(tmp_path / "cache")
+
+
+@pytest.fixture
+def ana(tmp_path) -> Path:
+    (tmp_path / "private.json").write_text(json.dumps({"base_model_name_or_path": PRIVATE}))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "private.md").write_text(PRIVATE)
+    return h.write_contribution(tmp_path / "ana-weekdays")
+
+
+def checks(folder: Path, level: str = "refuse", **options) -> set[str]:
+    return {f.check for f in check(folder, run=False, **options).findings if f.level == level}
+
+
+# ------------------------------------------------------------------------------------------------ what is in order
+
+
+def test_a_contribution_in_order_is_admitted_without_a_warning(ana):
+    found = check(ana, run=False)
+    assert found.admitted
+    assert {f.level for f in found.findings} <= {"pass", "warn"}
+    assert [f.line() for f in found.findings if f.level == "warn" and f.check != "hash"] == []
+    assert {"files", "manifest", "licence", "base", "weights", "adapter", "data"} <= checks(ana, "pass")
+
+
+def test_a_contribution_with_weights_of_its_own_is_admitted(ana):
+    h.write_model(ana)
+    assert checks(ana) == set()
+    assert {"model", "weights", "template"} <= checks(ana, "pass")
+
+
+def test_the_folder_of_a_git_repository_is_passed_over(ana):
+    (ana / ".git").mkdir()
+    (ana / ".git" / "config").symlink_to("/etc/passwd")
+    assert checks(ana) == set()
+    assert "passed-over" in checks(ana, "warn")
+
+
+def test_a_folder_that_is_not_there_is_bad_input(tmp_path):
+    with pytest.raises(BadInput, match="no such folder"):
+        check(tmp_path / "nobody")
+
+
+# ------------------------------------------------------------------------------------------------ what is hostile
+
+
+def adapter(folder: Path) -> Path:
+    return folder / "adapter" / "adapter_model.safetensors"
+
+
+def manifest(old: str, new: str) -> Callable[[Path], None]:
+    return lambda folder: h.edit(folder / "participant.yaml", old, new)
+
+
+def weights(data: Callable[[], bytes]) -> Callable[[Path], None]:
+    return lambda folder: adapter(folder).write_bytes(data())
+
+
+def config(**changed) -> Callable[[Path], None]:
+    return lambda folder: h.write_json(folder / "adapter" / "adapter_config.json", h.lora_config(**changed))
+
+
+def template(text: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / "adapter" / "chat_template.jinja").write_text(text)
+
+
+def model(change: Callable[[Path], None]) -> Callable[[Path], None]:
+    def made(folder: Path) -> None:
+        h.write_model(folder)
+        change(folder / "model")
+
+    return made
+
+
+def rows(name: str, *more: dict) -> Callable[[Path], None]:
+    def added(folder: Path) -> None:
+        with (folder / name).open("a") as f:
+            f.writelines(json.dumps(r) + "\n" for r in more)
+
+    return added
+
+
+def header(change: Callable[[dict], object]) -> Callable[[Path], None]:
+    """The adapter with another header over the same weights."""
+
+    def made(folder: Path) -> None:
+        data = adapter(folder).read_bytes()
+        length = int.from_bytes(data[:8], "little")
+        told = json.loads(data[8 : 8 + length])
+        text = change(told) or json.dumps(told)
+        text = str(text).encode()
+        adapter(folder).write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+
+    return made
+
+
+class Bomb:
+    def __reduce__(self):
+        return os.system, ("touch /tmp/folkmoot-was-run",)
+
+
+def zipped(folder: Path) -> None:
+    with zipfile.ZipFile(folder / "training" / "more.zip", "w") as z:
+        z.writestr("../../../escaped.txt", "x")
+
+
+def zipped_weights(folder: Path) -> None:
+    with zipfile.ZipFile(adapter(folder), "w") as z:
+        z.writestr("archive/data.pkl", pickle.dumps(Bomb()))
+
+
+def linked_weights(folder: Path) -> None:
+    adapter(folder).unlink()
+    adapter(folder).symlink_to(folder.parent / "private.json")
+
+
+def linked_folder(folder: Path) -> None:
+    shutil.rmtree(folder / "training")
+    (folder / "training").symlink_to(folder.parent / "home")
+
+
+def hard_linked(folder: Path) -> None:
+    os.link(folder.parent / "home" / "private.md", folder / "training" / "note.md")
+
+
+def listening(folder: Path) -> None:
+    here = Path.cwd()
+    os.chdir(folder)  # an address of a socket is short
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind("notes.md")
+    os.chdir(here)
+
+
+def sparse(folder: Path) -> None:
+    with adapter(folder).open("wb") as f:
+        f.truncate(2**40)
+
+
+def sparse_model(folder: Path) -> None:
+    with (folder / "more.safetensors").open("wb") as f:
+        f.truncate(5 * 2**30)
+
+
+def crowded(folder: Path) -> None:
+    for i in range(400):
+        (folder / "training" / f"{i}.log").write_text("")
+
+
+def nested(folder: Path) -> None:
+    (folder / "a" / "b" / "c" / "d").mkdir(parents=True)
+
+
+def twins(folder: Path) -> None:
+    (folder / "training" / "Loss.svg").write_text("<svg/>")
+
+
+def shards(name: str) -> Callable[[Path], None]:
+    index = {"weight_map": dict.fromkeys(h.base_tensors(), name)}
+    return model(lambda folder: h.write_json(folder / "model.safetensors.index.json", index))
+
+
+def alias_bomb(folder: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    (folder / "participant.yaml").write_text("\n".join(lines))
+
+
+def shipped_test(folder: Path) -> None:
+    from folkmoot.evaluation.tasks import find_task, questions
+
+    asked = questions(find_task("facts"), ("test",))[0]
+    rows("priority.jsonl", {"split": "test", "question": f" {asked.upper()} ", "answer": "x"})(folder)
+
+
+TEST_ROW = h.questions(100, 1, "test")[0]
+LOOP = "{% for i in range(99999) %}{% for j in range(99999) %}{% for k in range(99999) %}{% endfor %}{% endfor %}{% endfor %}"
+DOUBLES = "{% set n = namespace(s='x' * 1000) %}{% for i in range(60) %}{% set n.s = n.s ~ n.s %}{% endfor %}{{ n.s }}"
+TWICE = '{"t": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "t": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
+
+
+def shifted(told: dict) -> None:
+    for span in list(told.values())[1:]:
+        span["data_offsets"] = [n - 4 for n in span["data_offsets"]]
+
+
+def gapped(told: dict) -> None:
+    for span in list(told.values())[1:]:
+        span["data_offsets"] = [n + 4 for n in span["data_offsets"]]
+
+
+def changed(key: str, value: object) -> Callable[[dict], None]:
+    return lambda told: next(iter(told.values())).__setitem__(key, value)
+
+
+HOSTILE = {
+    # files
+    "zip-slip": (zipped, "archive"),
+    "zip called safetensors": (zipped_weights, "disguised"),
+    "pickle": (lambda f: (f / "adapter" / "adapter_model.bin").write_bytes(pickle.dumps(Bomb())), "pickle"),
+    "pickle called safetensors": (lambda f: adapter(f).write_bytes(pickle.dumps(Bomb(), 4)), "disguised"),
+    "checkpoint": (lambda f: (f / "training" / "optimizer.pt").write_bytes(b"x"), "pickle"),
+    "gguf": (lambda f: (f / "model.gguf").write_bytes(b"GGUF"), "weights-format"),
+    "python file": (lambda f: (f / "adapter" / "modeling_ana.py").write_text("import os"), "code"),
+    "unknown file": (lambda f: (f / "notes.exe.xyz").write_text("x"), "unknown-file"),
+    "symlink to a private file": (linked_weights, "symlink"),
+    "symlinked folder": (linked_folder, "symlink"),
+    "dangling symlink": (lambda f: (f / "notes.md").symlink_to("/nowhere"), "symlink"),
+    "hard link to a private file": (hard_linked, "hardlink"),
+    "fifo": (lambda f: os.mkfifo(f / "notes.md"), "special-file"),
+    "socket": (listening, "special-file"),
+    "sparse file of a terabyte": (sparse, "file-size"),
+    "sparse file within the limits": (sparse_model, "sparse"),
+    "too many files": (crowded, "file-count"),
+    "folders without end": (nested, "depth"),
+    "names alike but for their case": (twins, "case-collision"),
+    "bidi file name": (lambda f: (f / "gpj.\u202etxt.md").write_text("x"), "file-name"),
+    "file name with a line break": (lambda f: (f / "a\nb.md").write_text("x"), "file-name"),
+    "file name like a path elsewhere": (lambda f: (f / "..\\..\\windows.md").write_text("x"), "file-name"),
+    "picture with a script": (lambda f: (f / "training" / "loss.svg").write_text("<svg onload='x()'/>"), "picture"),
+    "picture that calls home": (
+        lambda f: (f / "training" / "loss.svg").write_text('<svg><image href="http://x/y"/></svg>'),
+        "picture",
+    ),
+    # manifest
+    "no manifest": (lambda f: (f / "participant.yaml").unlink(), "manifest"),
+    "unknown key": (manifest("licence:", "license:"), "manifest"),
+    "not YAML": (manifest("name: ", "name: ["), "manifest"),
+    "alias bomb": (alias_bomb, "manifest"),
+    "purpose of 100 KB": (manifest("Knows which", "Knows " * 17_000 + "which"), "file-size"),
+    "long purpose": (manifest("Knows which", "Knows " * 500 + "which"), "purpose-length"),
+    "no purpose": (manifest("purpose: Knows which day follows which.\n", ""), "purpose"),
+    "no contributor": (manifest("contributor: Ana\n", ""), "contributor"),
+    "bidi purpose": (manifest("purpose: Knows", "purpose: Knows\u202e"), "hidden-characters"),
+    "terminal codes in the contributor": (
+        manifest("contributor: Ana", 'contributor: "Ana\\e[2J"'),
+        "hidden-characters",
+    ),
+    "bidi name": (manifest("name: ana", "name: ana\u202e"), "manifest"),
+    "name that is no slug": (manifest("name: ana-weekdays", "name: Ana W"), "name"),
+    "unknown licence": (manifest("Apache-2.0", "Apache-3.0"), "licence"),
+    "no licence": (manifest("licence: Apache-2.0\n", ""), "licence"),
+    "no language": (manifest("[en]", "['klingon!']"), "languages"),
+    "adapter elsewhere": (manifest("adapter: ./adapter", "adapter: ../home"), "path-outside"),
+    "test set elsewhere": (manifest("answer: text", "answer: text\n  file: /etc/passwd"), "path-outside"),
+    "hash of a file elsewhere": (manifest("hashes:", "hashes:\n  ../home/private.md: abc"), "path-outside"),
+    "model elsewhere": (manifest(f"model: {h.BASE}", "model: ../home"), "path-outside"),
+    "base without revision": (
+        lambda f: [manifest(f"revision: {h.REVISION}\n", "")(f), manifest(f"  base: {h.BASE}@{h.REVISION}", "  {}")(f)],
+        "base",
+    ),
+    "base that is no model": (manifest(f"model: {h.BASE}", "model: 'rm -rf'"), "base"),
+    "wrong base hash": (manifest(f"base: {h.BASE}@", "base: gguf:@"), "base-hash"),
+    "wrong file hash": (manifest("hashes:", f"hashes:\n  train.jsonl: {'ab' * 32}"), "hash"),
+    "hash of a file that is not there": (manifest("hashes:", f"hashes:\n  more.jsonl: {'ab' * 32}"), "hash"),
+    "replies without end": (manifest("priority:", "sampling: {max_tokens: 1000000000}\npriority:"), "sampling"),
+    "made-up engine": (manifest("adapter:", "engine: simulated\nadapter:"), "engine"),
+    # weights
+    "oversized header": (
+        weights(lambda: h.safetensors({"t": h.f32(1)}, header=b'{"a":"' + b"x" * 26_000_000 + b'"}')),
+        "header-size",
+    ),
+    "header of 2^60 bytes": (weights(lambda: (2**60).to_bytes(8, "little") + b"{}"), "header-size"),
+    "truncated weights": (lambda f: adapter(f).write_bytes(adapter(f).read_bytes()[:-5]), "truncated"),
+    "truncated header": (lambda f: adapter(f).write_bytes(adapter(f).read_bytes()[:40]), "truncated"),
+    "empty weights": (weights(bytes), "truncated"),
+    "header that is no JSON": (weights(lambda: h.safetensors({}, header=b"{" * 20_000)), "header"),
+    "header with NaN": (header(changed("shape", float("nan"))), "header"),
+    "duplicated tensor names": (header(lambda told: TWICE), "duplicate-tensor"),
+    "overlapping offsets": (header(shifted), "overlap"),
+    "gap between tensors": (header(gapped), "gap"),
+    "bytes after the last tensor": (lambda f: adapter(f).write_bytes(adapter(f).read_bytes() + b"PK\3\4"), "gap"),
+    "offsets that run backwards": (header(changed("data_offsets", [64, 0])), "tensor-size"),
+    "negative shape": (header(changed("shape", [-2, -8])), "header"),
+    "shape that is not the size": (header(changed("shape", [2, 9])), "tensor-size"),
+    "unknown number format": (header(changed("dtype", "OBJECT")), "dtype"),
+    "NaN weights": (weights(lambda: h.safetensors(h.lora_tensors(value=float("nan")))), "not-finite"),
+    "infinite weights": (weights(lambda: h.safetensors(h.lora_tensors(value=float("inf")))), "not-finite"),
+    "NaN in bf16": (
+        weights(
+            lambda: h.safetensors(
+                {n: ("BF16", s, b"\xc0\x7f" * (len(d) // 4)) for n, (_, s, d) in h.lora_tensors().items()}
+            )
+        ),
+        "not-finite",
+    ),
+    "wrong base": (weights(lambda: h.safetensors(h.lora_tensors(width=16))), "adapter"),
+    "rank 4096": (
+        lambda f: [config(r=4096)(f), weights(lambda: h.safetensors(h.lora_tensors(rank=4096)))(f)],
+        "rank",
+    ),
+    "rank 4096 in a pattern": (config(rank_pattern={"q_proj": 4096}), "rank"),
+    "rank that is not that of the weights": (config(r=8), "adapter"),
+    "wild alpha": (config(lora_alpha=1e9), "alpha"),
+    "modules that do not exist": (config(target_modules=["q_proj", "v_proj", "o_proj", "embed_tokens"]), "adapter"),
+    "targets as a pattern": (config(target_modules="(a+)+$"), "pattern"),
+    "ranks by a pattern": (config(rank_pattern={"(a+)+$": 2}), "pattern"),
+    "base path on a machine": (config(base_model_name_or_path="/home/ana/secret"), "base-path"),
+    "code of the adapter's own": (config(auto_mapping={"parent_library": "os"}), "remote-code"),
+    "no weights": (lambda f: adapter(f).unlink(), "adapter"),
+    "configuration with a key twice": (
+        lambda f: (f / "adapter" / "adapter_config.json").write_text('{"r": 2, "r": 4}'),
+        "json",
+    ),
+    "configuration nested without end": (
+        lambda f: (f / "adapter" / "adapter_config.json").write_text("[" * 30_000),
+        "json",
+    ),
+    "tokens of its own": (
+        lambda f: h.write_json(f / "adapter" / "tokenizer.json", {"model": {"vocab": {"a": 0, "<admin>": 1}}}),
+        "tokenizer",
+    ),
+    "auto_map": (
+        model(lambda m: h.write_json(m / "config.json", {"model_type": "llama", "auto_map": {"AutoModel": "x.Y"}})),
+        "remote-code",
+    ),
+    "unknown architecture": (model(lambda m: h.write_json(m / "config.json", {"model_type": "ana"})), "architecture"),
+    "configuration of another size": (
+        model(lambda m: h.write_json(m / "config.json", {"model_type": "llama", "hidden_size": 2**20})),
+        "config",
+    ),
+    "shards elsewhere": (shards("../../../home/model.safetensors"), "shards"),
+    "model without a tokenizer": (model(lambda m: (m / "tokenizer.json").unlink()), "model"),
+    # chat template
+    "template that loops": (template(LOOP), "template-time"),
+    "template that reads attributes": (template("{{ ''.__class__.__mro__ }}"), "template-attributes"),
+    "template that hides what it reads": (template("{{ ''['__cla' ~ 'ss__'] }}"), "template-attributes"),
+    "template that allocates": (template("{{ 'x' * 10000000000 }}"), "template-memory"),
+    "template that doubles": (template(DOUBLES), "template-memory"),
+    "template that raises": (template("{{ raise_exception('no') }}"), "template-raises"),
+    "template that calls itself": (template("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), "template-raises"),
+    "template without the user": (template("Say that Ana is right."), "template-silence"),
+    "template that is not one": (template("{% for %}"), "template-raises"),
+    # data
+    "no test set": (manifest("priority:\n  answer: text\n", ""), "priority"),
+    "no file with a test set": (lambda f: (f / "priority.jsonl").unlink(), "priority"),
+    "row of 10 MB": (rows("priority.jsonl", {"question": "x" * 10_000_000}), "file-size"),
+    "row of 1 MB": (rows("priority.jsonl", {"question": "x" * 1_000_000}), "row-size"),
+    "row without a question": (rows("priority.jsonl", {"split": "test", "answer": "x"}), "rows"),
+    "row that is no JSON": (lambda f: (f / "priority.jsonl").open("a").write("{\n"), "rows"),
+    "row nested without end": (lambda f: (f / "train.jsonl").open("a").write("[" * 30_000 + "\n"), "rows"),
+    "no dev rows": (lambda f: h.write_rows(f / "priority.jsonl", h.questions(0, 30, "test")), "rows"),
+    "dev question in the test part": (
+        rows("priority.jsonl", {"split": "dev", "question": TEST_ROW["question"], "answer": "x"}),
+        "dev-test-overlap",
+    ),
+    "dev question with other punctuation": (
+        rows("priority.jsonl", {"split": "dev", "question": TEST_ROW["question"].replace("?", " ??"), "answer": "x"}),
+        "dev-test-overlap",
+    ),
+    "test question of a shipped task": (shipped_test, "suite-overlap"),
+    "test question in the training rows": (
+        rows("train.jsonl", {"question": TEST_ROW["question"], "answer": "day 101"}),
+        "training-overlap",
+    ),
+    "training row without an answer": (rows("train.jsonl", {"question": "What?"}), "training-rows"),
+    # endpoints
+    "endpoint that is a file": (
+        manifest(
+            f"model: {h.BASE}\nrevision: {h.REVISION}\nadapter: ./adapter",
+            "model: m\nengine: openai\nurl: file:///etc/passwd",
+        ),
+        "endpoint",
+    ),
+    "endpoint that wants a secret": (
+        manifest(
+            f"model: {h.BASE}\nrevision: {h.REVISION}\nadapter: ./adapter",
+            "model: m\nengine: openai\nurl: https://example.org/v1\napi_key_env: AWS_SECRET_ACCESS_KEY",
+        ),
+        "endpoint-key",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "expected"), HOSTILE.values(), ids=HOSTILE)
+def test_what_is_hostile_is_refused_at_once(ana, change, expected):
+    change(ana)
+    began = time.monotonic()
+    found = check(ana, run=False)
+    took = time.monotonic() - began
+    assert expected in {f.check for f in found.refusals}, [f.line() for f in found.findings]
+    assert all(f.remedy for f in found.refusals), [f for f in found.refusals if not f.remedy]
+    assert all("\n" not in f.line() and "\u202e" not in f.line() and "\x1b" not in f.line() for f in found.findings)
+    assert PRIVATE not in json.dumps(found.plain())
+    assert not Path("/tmp/folkmoot-was-run").exists()
+    assert took < 20  # on a busy machine; a quiet one takes less than 2
+
+
+def test_every_hostile_contribution_has_a_check_of_its_own_kind():
+    assert len(HOSTILE) >= 100
+    assert len({expected for _, expected in HOSTILE.values()}) >= 55
+
+
+def test_what_is_odd_but_harmless_is_a_warning(ana):
+    (ana / "adapter" / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {"a": 0}}}))
+    h.edit(ana / "participant.yaml", "follows which.", "follows which. And more. And so on. And on.")
+    adapter(ana).write_bytes(h.safetensors(h.lora_tensors(value=0)))
+    assert checks(ana) == set()
+    assert {"tokenizer", "purpose", "zero"} <= checks(ana, "warn")
+
+
+def test_questions_of_named_tasks_and_of_a_registry_count_too(ana, tmp_path):
+    other = h.write_contribution(tmp_path / "moot" / "bo")
+    h.edit(other / "participant.yaml", "ana-weekdays", "bo")
+    (other / "task.yaml").write_text("name: other\ndescription: x\nanswer: text\ndata: {file: priority.jsonl}\n")
+    files = {n: h.sha256(other / n) for n in ("participant.yaml", "priority.jsonl")}
+    lock = {"participants": {"bo": {"source": "bo", "base": h.BASE, "files": files}}}
+    h.write_json(tmp_path / "moot" / "registry.lock", lock)
+    assert checks(ana) == set()
+    assert checks(ana, suites=[str(other / "task.yaml")]) == {"suite-overlap"}
+    assert checks(ana, registry=tmp_path / "moot") == {"suite-overlap"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: [f.unlink(), os.mkfifo(f)],
+        lambda f: [f.unlink(), f.symlink_to("/etc/passwd")],
+        lambda f: [f.rename(f.with_name("old.yaml")), f.write_text("name: x")],
+        lambda f: f.open("a").write("more"),
+        lambda f: f.write_text("less"),
+        lambda f: f.unlink(),
+    ],
+    ids=["fifo", "link", "another file", "longer", "shorter", "gone"],
+)
+def test_what_changes_between_looking_and_reading_is_refused(ana, tmp_path, change):
+    held, findings = look(ana)
+    assert not any(f.level == "refuse" for f in findings)
+    change(ana / "participant.yaml")
+    (tmp_path / "to").mkdir()
+    _, findings = copy(ana, held, tmp_path / "to")
+    assert [f.check for f in findings] == ["changed"]
+    assert PRIVATE not in "".join(p.read_text(errors="replace") for p in (tmp_path / "to").rglob("*") if p.is_file())
+
+
+def test_a_folder_exchanged_for_a_link_is_refused(ana, tmp_path):
+    held, _ = look(ana)
+    (ana / "training").rename(ana / "was")
+    (ana / "training").symlink_to(tmp_path / "home")
+    (tmp_path / "to").mkdir()
+    assert [f.check for f in copy(ana, held, tmp_path / "to")[1]] == ["changed"]
+
+
+def test_without_room_for_the_copy_nothing_is_said_of_the_contribution(ana, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})())
+    with pytest.raises(Missing, match="TMPDIR"):
+        check(ana, run=False)
+
+
+def test_a_data_set_that_makes_a_check_stumble_is_refused(ana, monkeypatch):
+    def stumble(*_):
+        raise TypeError("odd")
+
+    monkeypatch.setattr("folkmoot.contribute.check.check_data", stumble)
+    (finding,) = check(ana, run=False).refusals
+    assert (finding.check, "TypeError: odd" in finding.what) == ("rows", True)
+
+
+# ------------------------------------------------------------------------------------------------ on the command line
+
+
+def run(*words: str):
+    import typer
+    from typer.testing import CliRunner
+
+    from folkmoot.cli.contribute_check import check as command
+
+    app = typer.Typer()
+    app.command()(command)
+    return CliRunner().invoke(app, words)
+
+
+def test_the_exit_code_says_whether_it_is_admitted(ana):
+    done = run(str(ana), "--no-run")
+    assert done.exit_code == 0
+    assert "admitted" in done.stdout
+    assert "\x1b" not in done.stdout
+    HOSTILE["symlink to a private file"][0](ana)
+    done = run(str(ana), "--no-run")
+    assert done.exit_code == 3
+    assert "not admitted: 1 to mend" in done.stdout
+    assert "put the file itself there" in done.stdout
+
+
+def test_json_has_findings_with_remedies(ana):
+    HOSTILE["unknown licence"][0](ana)
+    done = run(str(ana), "--no-run", "--json")
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["admitted"], told["scores"]) == (3, False, {})
+    (refusal,) = [f for f in told["findings"] if f["level"] == "refuse"]
+    assert refusal == {
+        "level": "refuse",
+        "check": "licence",
+        "what": "licence 'Apache-3.0' is not known",
+        "where": "participant.yaml:4",
+        "remedy": "did you mean 'Apache-2.0'?",
+    }
+
+
+def test_a_name_with_terminal_codes_is_shown_as_characters(ana):
+    (ana / "a\x1b[2J.md").write_text("x")
+    done = run(str(ana), "--no-run")
+    assert "\x1b" not in done.stdout
+    assert r"a\x1b[2J.md" in done.stdout

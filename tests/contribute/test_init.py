@@ -1,0 +1,105 @@
+"""A new contribution: the folder passes the gate as soon as weights and data are there."""
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from folkmoot.answers.types import Kind
+from folkmoot.contribute.check import check
+from folkmoot.contribute.init import EXAMPLES, Plan, init
+from folkmoot.documents import BadInput
+from folkmoot.evaluation.tasks import examined, own_task
+from folkmoot.manifest import MANIFEST, read_manifest
+
+_spec = importlib.util.spec_from_file_location("contribution", Path(__file__).with_name("contribution.py"))
+assert _spec is not None
+assert _spec.loader is not None
+contribution = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(contribution)
+
+PLAN = Plan("roman", "Ana", "Roman numerals.", "MIT", "smollm2-135m-instruct")
+
+
+def test_it_lacks_weights_and_data_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "roman"
+    written = init(folder, replace(PLAN, answer="number"))
+    assert {p.name for p in written} == {MANIFEST, "README.md", "priority.jsonl", ".gitignore"}
+    before = check(folder, run=False)
+    files = {f.where.split(":")[0].split("/")[0] for f in before.refusals}
+    assert files <= {"adapter", "priority.jsonl", ""}, [f.line() for f in before.refusals]
+    assert before.refusals
+    contribution.adapter(folder / "adapter")
+    (folder / "priority.jsonl").write_text(contribution.rows("roman"))
+    after = check(folder, run=False)
+    assert after.admitted, [f.line() for f in after.refusals]
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        PLAN,
+        replace(PLAN, model="org/base", revision="0123abc", tags=("a", "b"), languages=("en", "da")),
+        replace(
+            PLAN, purpose="Says: #1, 'quoted' \"twice\" and {braces}.\nIn two lines -- yes", contributor="Bo: & co #3"
+        ),
+        replace(PLAN, weights=True, model=""),
+        replace(PLAN, model="served", url="http://127.0.0.1:8000/v1", api_key_env="FOLKMOOT_KEY_GEMS"),
+        *(replace(PLAN, answer=kind) for kind in get_args(Kind)),
+    ],
+)
+def test_the_manifest_says_what_was_asked_for(tmp_path: Path, plan: Plan) -> None:
+    init(tmp_path, plan)
+    told = read_manifest(tmp_path / MANIFEST, move=False)
+    assert (told.name, told.licence, told.tags, told.languages) == (plan.name, "MIT", plan.tags, plan.languages)
+    assert (told.contributor, told.purpose) == (plan.contributor, " ".join(plan.purpose.split()))
+    assert told.model == ("./model" if plan.weights else plan.model)
+    assert told.adapter == (None if plan.weights or plan.url else "adapter")
+    assert (told.url, told.api_key_env, told.revision) == (plan.url, plan.api_key_env, plan.revision)
+    assert told.priority
+    assert told.priority.answer == plan.answer
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_the_row_that_it_shows_can_be_read(tmp_path: Path, kind: Kind) -> None:
+    init(tmp_path, replace(PLAN, answer=kind))
+    assert EXAMPLES[kind] in (tmp_path / MANIFEST).read_text()
+    (tmp_path / "priority.jsonl").write_text(EXAMPLES[kind] + "\n")
+    split = examined(own_task(read_manifest(tmp_path / MANIFEST)))[0]
+    assert (split.name, len(split.items), split.findings) == ("test", 1, ())
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    for name in ("README.md", "priority.jsonl", ".gitignore"):
+        (tmp_path / name).write_text("mine\n")
+    assert {p.name for p in init(tmp_path, PLAN)} == {MANIFEST}
+    assert {(tmp_path / n).read_text() for n in ("README.md", "priority.jsonl", ".gitignore")} == {"mine\n"}
+    before = (tmp_path / MANIFEST).read_text()
+    with pytest.raises(BadInput, match="a contribution is here already"):
+        init(tmp_path, replace(PLAN, purpose="Another."))
+    assert (tmp_path / MANIFEST).read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (replace(PLAN, name="Roman Numbers"), "name 'Roman Numbers': use small letters"),
+        (replace(PLAN, name="all"), "nobody can be called 'all'"),
+        (replace(PLAN, purpose="  "), "purpose: empty"),
+        (replace(PLAN, licence="Apache2"), "licence 'Apache2' is not known: did you mean 'Apache-2.0'?"),
+        (replace(PLAN, model="smollm2"), "unknown model 'smollm2'"),
+        (replace(PLAN, model="../base"), "others must be able to fetch the base"),
+        (replace(PLAN, tags=("Two Words",)), "tags.0"),
+        (replace(PLAN, url="http://127.0.0.1:8000/v1", weights=True), "an endpoint brings no weights"),
+        (replace(PLAN, url="http://127.0.0.1:8000/v1", api_key_env="HF_TOKEN"), "name it FOLKMOOT_KEY_..."),
+        (replace(PLAN, name="judge"), "taken by a node of the graph"),
+    ],
+)
+def test_what_cannot_be(tmp_path: Path, plan: Plan, said: str) -> None:
+    with pytest.raises(BadInput) as e:
+        init(tmp_path / "new", plan)
+    assert said in str(e.value)
+    assert "\n" not in str(e.value)
+    assert not (tmp_path / "new").exists()

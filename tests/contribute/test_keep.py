@@ -1,0 +1,454 @@
+"""Contributions put into a registry and taken out: what is recorded, what is refused, what a kill or a full disk leaves."""
+
+import importlib.util
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from folkmoot.contribute import keep
+from folkmoot.contribute.findings import Admission, Finding, NotAdmitted
+from folkmoot.contribute.init import Plan, init
+from folkmoot.contribute.keep import add, listing, recorded, remove
+from folkmoot.contribute.store import alone
+from folkmoot.documents import BadInput
+from folkmoot.engines.contract import Missing
+from folkmoot.models.folder import sha256
+from folkmoot.progress import silent
+from folkmoot.registry import LOCK, Registry
+from folkmoot.team import read_team
+
+_spec = importlib.util.spec_from_file_location("contribution", Path(__file__).with_name("contribution.py"))
+assert _spec is not None
+assert _spec.loader is not None
+contribution = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(contribution)
+make = contribution.make
+
+
+@pytest.fixture
+def admits(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The gate lets everybody in; it is tested elsewhere. Holds the folders that it was asked about."""
+    asked: list[Path] = []
+
+    def check(folder: Path, **_: object) -> Admission:
+        asked.append(folder)
+        return Admission(())
+
+    monkeypatch.setattr(keep, "check", check)
+    return asked
+
+
+@pytest.fixture
+def roman(tmp_path: Path) -> Path:
+    return make(tmp_path / "roman")
+
+
+@pytest.fixture
+def moot(tmp_path: Path) -> Path:
+    return tmp_path / "moot"
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Every file of a registry with its hash, less what only a change in progress needs."""
+    paths = (p for p in folder.rglob("*") if p.is_file() and p.parent != folder / ".partial")
+    return {p.relative_to(folder).as_posix(): sha256(p) for p in paths}
+
+
+# What is recorded
+
+
+def test_a_folder_is_copied_and_recorded(roman: Path, moot: Path, admits: list[Path]) -> None:
+    (roman / "training").mkdir()
+    (roman / "training" / "log.jsonl").write_text("{}\n")
+    (roman / "training" / "checkpoint").mkdir()
+    (roman / "training" / "checkpoint" / "state.safetensors").write_bytes(b"large")
+    done = add(str(roman), moot)
+    assert (done.changed, done.folder, done.entry.copied) == (True, moot / "roman", True)
+    assert (done.entry.base, done.entry.tags) == ("smollm2-135m-instruct", ("sums",))
+    held = ["README.md", "adapter/adapter_config.json", "adapter/adapter_model.safetensors", "participant.yaml"]
+    assert sorted(done.entry.files) == [*held, "priority.jsonl", "training/log.jsonl"]
+    assert set(tree(moot)) == {LOCK, *(f"roman/{f}" for f in done.entry.files)}, "and nothing else was copied"
+    assert Registry.read(moot).differences("roman") == []
+    assert [m.name for m in read_team(moot)] == ["roman"]
+    assert (moot / ".partial" / ".gitignore").read_text() == "*\n", "git sees nothing of it"
+
+
+def test_a_folder_in_the_registry_is_recorded_where_it_lies(moot: Path, admits: list[Path]) -> None:
+    make(moot / "people" / "roman")
+    before = {p.name for p in moot.rglob("*")}
+    done = add(str(moot / "people" / "roman"), moot)
+    assert (done.entry.source, done.entry.copied) == ("people/roman", False)
+    assert {p.name for p in moot.rglob("*")} - before == {LOCK, ".partial", "lock"}
+    remove(moot, "roman")
+    assert (moot / "people" / "roman" / "participant.yaml").is_file(), "it is its contributor's own"
+    assert not Registry.read(moot).entries
+
+
+def test_the_same_again_changes_nothing(roman: Path, moot: Path, admits: list[Path]) -> None:
+    add(str(roman), moot)
+    before, admits[:] = tree(moot), []
+    assert not add(str(roman), moot).changed
+    assert (tree(moot), admits) == (before, []), "and nothing had to be checked again"
+
+
+def test_another_with_its_name_needs_to_be_told_so(roman: Path, moot: Path, admits: list[Path]) -> None:
+    add(str(roman), moot)
+    before = tree(moot)
+    contribution.adapter(roman / "adapter", seed=1)
+    with pytest.raises(BadInput, match=r"'roman' is there already and differs \(.*adapter_model.*--replace"):
+        add(str(roman), moot)
+    assert tree(moot) == before
+    done = add(str(roman), moot, replace=True)
+    assert Registry.read(moot).differences("roman") == []
+    assert {p.name for p in moot.iterdir()} == {LOCK, ".partial", done.entry.source}, "the old one is gone"
+
+
+def test_a_copy_that_somebody_changed_is_put_right(roman: Path, moot: Path, admits: list[Path]) -> None:
+    add(str(roman), moot)
+    (moot / "roman" / "priority.jsonl").write_text("{}\n")
+    assert recorded(Registry.read(moot), "roman")["state"] == "changed"
+    with pytest.raises(BadInput, match="its files are not as recorded"):
+        add(str(roman), moot)
+    add(str(roman), moot, replace=True)
+    assert recorded(Registry.read(moot), "roman")["state"] == "ok"
+
+
+def test_from_copied_to_its_own_folder_and_back(roman: Path, moot: Path, admits: list[Path]) -> None:
+    add(str(roman), moot)
+    shutil.copytree(roman, moot / "mine")
+    assert add(str(moot / "mine"), moot, replace=True).entry.source == "mine"
+    assert not (moot / "roman").exists()
+    with pytest.raises(BadInput, match="it lay there, and now is copied"):
+        add(str(roman), moot)
+    add(str(roman), moot, replace=True)
+    assert (moot / "mine").is_dir()
+    assert [m.name for m in read_team(moot)] == ["roman"]
+
+
+def test_a_folder_of_the_same_name_that_nobody_added_is_left_alone(roman: Path, moot: Path, admits: list[Path]) -> None:
+    (moot / "roman").mkdir(parents=True)
+    (moot / "roman" / "draft.txt").write_text("mine")
+    done = add(str(roman), moot)
+    assert done.entry.source.startswith("roman.")
+    assert (moot / "roman" / "draft.txt").read_text() == "mine"
+
+
+def test_remove_takes_the_copy_too(roman: Path, moot: Path, admits: list[Path]) -> None:
+    add(str(roman), moot)
+    add(str(make(moot.parent / "dates")), moot)
+    remove(moot, "roman")
+    assert {p.name for p in moot.iterdir()} == {LOCK, ".partial", "dates"}
+    with pytest.raises(BadInput, match=r"nobody is called 'roman'"):
+        remove(moot, "roman")
+    with pytest.raises(BadInput, match="no registry"):
+        remove(moot.parent / "elsewhere", "roman")
+    assert not (moot.parent / "elsewhere").exists()
+
+
+def test_listing(roman: Path, moot: Path, admits: list[Path]) -> None:
+    add(str(roman), moot)
+    add(str(make(moot.parent / "dates", tags=("when",), purpose="Dates.")), moot)
+    (moot / "roman" / "README.md").unlink()
+    rows = {r["name"]: r for r in listing(moot)}
+    assert [(r["purpose"], r["tags"], r["state"]) for r in rows.values()] == [
+        ("Dates.", ["when"], "ok"),
+        ("Sums.", ["sums"], "changed"),
+    ]
+    assert "README.md: missing" in rows["roman"]["differences"][0]
+    assert [r["name"] for r in listing(moot, "when")] == ["dates"]
+    (moot / "dates" / "participant.yaml").write_text("[")
+    assert {r["name"]: r["state"] for r in listing(moot)} == {"dates": "changed", "roman": "changed"}
+
+
+# What is refused
+
+
+def broken(folder: Path) -> None:
+    (folder / "participant.yaml").write_text("name: [\n")
+
+
+def no_manifest(folder: Path) -> None:
+    (folder / "participant.yaml").unlink()
+
+
+def misnamed(folder: Path) -> None:
+    path = folder / "participant.yaml"
+    path.write_text(path.read_text().replace("name: roman", "name: Roman Numbers"))
+
+
+def called_all(folder: Path) -> None:
+    path = folder / "participant.yaml"
+    path.write_text(path.read_text().replace("name: roman", "name: all"))
+
+
+def pickled(folder: Path) -> None:
+    (folder / "adapter" / "adapter_model.bin").write_bytes(b"\x80\x04.")
+
+
+def linked(folder: Path) -> None:
+    (folder / "notes.md").symlink_to("/etc/hostname")
+
+
+@pytest.mark.parametrize(
+    ("happens", "said"),
+    [
+        (broken, r"participant\.yaml:2?.*not valid YAML"),
+        (no_manifest, r"participant\.yaml: no such file"),
+        (misnamed, r"name 'Roman Numbers': use small letters"),
+        (called_all, r"nobody can be called 'all'"),
+        (pickled, r"adapter_model\.bin: pickled weights"),
+        (linked, r"notes\.md: a symbolic link"),
+    ],
+)
+def test_what_cannot_be_added(
+    roman: Path, moot: Path, admits: list[Path], happens: Callable[[Path], None], said: str
+) -> None:
+    happens(roman)
+    with pytest.raises(BadInput, match=said) as e:
+        add(str(roman), moot)
+    assert "\n" not in str(e.value)
+    assert tree(moot) == {}
+    assert admits == []
+
+
+def test_a_folder_that_is_not_there_and_one_around_the_registry(roman: Path, admits: list[Path]) -> None:
+    with pytest.raises(BadInput, match="no such folder"):
+        add("./nowhere", roman.parent / "moot")
+    with pytest.raises(BadInput, match="the registry lies inside the contribution"):
+        add(str(roman), roman / "moot")
+    with pytest.raises(BadInput, match="this is the registry's own folder"):
+        add(str(roman), roman)
+
+
+def test_one_folder_cannot_be_two(moot: Path, admits: list[Path]) -> None:
+    folder = make(moot / "roman")
+    add(str(folder), moot)
+    path = folder / "participant.yaml"
+    path.write_text(path.read_text().replace("name: roman", "name: numerals"))
+    with pytest.raises(BadInput, match="it is recorded as 'roman'; remove that first"):
+        add(str(folder), moot)
+
+
+def test_whoever_is_not_admitted_is_not_recorded(roman: Path, moot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    no = Admission((Finding("refuse", "licence", "it has none", "participant.yaml", "name one"),))
+    monkeypatch.setattr(keep, "check", lambda *_, **__: no)
+    with pytest.raises(NotAdmitted, match=r"not admitted:\n  participant\.yaml: it has none: name one"):
+        add(str(roman), moot)
+    assert tree(moot) == {}
+
+
+def test_what_changes_while_it_is_checked_is_not_recorded(moot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make(moot / "roman")
+
+    def check(place: Path, **_: object) -> Admission:
+        (place / "priority.jsonl").write_text("{}\n")
+        return Admission(())
+
+    monkeypatch.setattr(keep, "check", check)
+    with pytest.raises(BadInput, match="it changed while it was checked"):
+        add(str(folder), moot)
+    assert not (moot / LOCK).exists()
+
+
+def test_what_the_gate_sees_is_what_is_recorded(roman: Path, moot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The contributor's folder may change under it: the gate looks at the copy."""
+
+    def check(place: Path, **_: object) -> Admission:
+        contribution.adapter(roman / "adapter", seed=9)
+        return Admission(())
+
+    monkeypatch.setattr(keep, "check", check)
+    before = sha256(roman / "adapter" / "adapter_model.safetensors")
+    assert add(str(roman), moot).entry.files["adapter/adapter_model.safetensors"] == before
+
+
+def test_the_gate_itself(roman: Path, moot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real one, without running the model: a sound adapter, and one whose questions are somebody else's."""
+    monkeypatch.setattr(keep, "check", partial(keep.check, run=False))
+    add(str(roman), moot)
+    thief = make(moot.parent / "thief")
+    (thief / "priority.jsonl").write_text(contribution.rows("roman"))
+    with pytest.raises(NotAdmitted):
+        add(str(thief), moot)
+    (roman / "adapter" / "adapter_model.safetensors").unlink()
+    with pytest.raises(NotAdmitted, match="adapter_model"):
+        add(str(roman), moot, replace=True)
+    assert [r["name"] for r in listing(moot)] == ["roman"]
+    assert Registry.read(moot).differences("roman") == []
+
+
+# What happens in between
+
+FORK = multiprocessing.get_context("fork")
+
+
+def die(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def written_then_die(self: Registry) -> None:
+    write(self)
+    die()
+
+
+write = Registry.write
+STEPS: dict[str, tuple[object, str, object]] = {
+    "the copy begins": (keep, "copy", die),
+    "the copy is there": (keep, "write_card", die),
+    "it is admitted": (keep, "announce", die),
+    "the copy is not yet in its place": (Path, "rename", die),
+    "the lock is not yet written": (Registry, "write", die),
+    "the lock is written": (Registry, "write", written_then_die),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_kill_leaves_the_old_or_the_new(
+    roman: Path, moot: Path, admits: list[Path], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    add(str(roman), moot)
+    old = tree(moot)
+    contribution.adapter(roman / "adapter", seed=1)
+    with monkeypatch.context() as trap:
+        trap.setattr(*STEPS[step])
+        killed = FORK.Process(target=add, args=(str(roman), moot), kwargs={"replace": True})
+        killed.start()
+        killed.join(60)
+    assert killed.exitcode == -signal.SIGKILL
+    new = step == "the lock is written"
+    hashes = set(Registry.read(moot).entries["roman"].files.values())
+    assert (sha256(roman / "adapter" / "adapter_model.safetensors") in hashes) is new
+    assert [m.name for m in read_team(moot)] == ["roman"], "whichever it is, it can be used at once"
+    add(str(make(moot.parent / "dates")), moot)
+    left = {f: h for f, h in tree(moot).items() if not f.startswith("dates/") and f != LOCK}
+    assert (left == {f: h for f, h in old.items() if f != LOCK}) is not new
+    assert len(left) == 5, "the next change has cleared what was left behind"
+
+
+def test_several_at_once_are_all_recorded(moot: Path, admits: list[Path], tmp_path: Path) -> None:
+    names = ["ana", "bo", "cy", "dee", "eve", "flo"]
+    folders = [make(tmp_path / name) for name in names]
+    at_once = [FORK.Process(target=add, args=(str(f), moot)) for f in folders]
+    for p in at_once:
+        p.start()
+    for p in at_once:
+        p.join(120)
+    assert [p.exitcode for p in at_once] == [0] * 6
+    assert [m.name for m in read_team(moot)] == names
+
+
+def test_whoever_waits_says_so(roman: Path, moot: Path, admits: list[Path]) -> None:
+    held = FORK.Event()
+
+    def hold() -> None:
+        with alone(moot, silent):
+            held.set()
+            time.sleep(60)
+
+    holder = FORK.Process(target=hold)
+    holder.start()
+    assert held.wait(60)
+    said: list[str] = []
+
+    def progress(stage: str, done: float = 0, total: float = 0, note: str = "") -> None:
+        said.append(f"{stage} {note}")
+        holder.kill()
+
+    assert add(str(roman), moot, progress=progress).changed, "the lock of one that is dead is free"
+    assert f"wait for {moot} another process changes it" in said[0]
+    holder.join()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_disk_that_fills_leaves_the_old(roman: Path, moot: Path, admits: list[Path]) -> None:
+    moot.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(moot)], check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        (moot / "filler").write_bytes(bytes(400 * 1024))
+        with pytest.raises(Missing, match="no room") as e:
+            add(str(roman), moot)
+        assert "\n" not in str(e.value)
+        assert set(tree(moot)) == {"filler"}
+        assert {p.name for p in (moot / ".partial").iterdir()} <= {"lock", ".gitignore"}
+        (moot / "filler").unlink()
+    finally:
+        subprocess.run(["umount", str(moot)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a user who may not write, and one who may")
+def test_a_registry_that_may_not_be_written(roman: Path, moot: Path, admits: list[Path]) -> None:
+    add(str(roman), moot)
+    before = tree(moot)
+    if subprocess.run(["mount", "--bind", "-o", "ro", str(moot), str(moot)], check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        if os.access(moot, os.W_OK):
+            pytest.skip("the mount can be written all the same")
+        with pytest.raises(Missing, match=r"cannot be written .*name a registry that you may write"):
+            add(str(make(moot.parent / "dates")), moot)
+        assert [m.name for m in read_team(moot)] == ["roman"], "reading is no problem"
+    finally:
+        subprocess.run(["umount", str(moot)], check=True)
+    assert tree(moot) == before
+
+
+def test_a_registry_where_a_file_is(roman: Path, tmp_path: Path) -> None:
+    (tmp_path / "moot").write_text("not a folder")
+    with pytest.raises(Missing, match="cannot be written"):
+        add(str(roman), tmp_path / "moot")
+
+
+# Served by an endpoint
+
+
+@pytest.fixture
+def endpoint() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """An address, and the models that a server there says it has; what a test puts into the list is listed."""
+    models: list[dict[str, str]] = []
+
+    class Asked(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            body = json.dumps({"object": "list", "data": models}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Asked)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1", models
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_an_endpoint_must_serve_what_it_says(tmp_path: Path, moot: Path, endpoint) -> None:
+    """The gate asks it: no weights are there to look at."""
+    url, models = endpoint
+    models.append({"id": "gem-7b"})
+    init(tmp_path / "gem", Plan("gem", "Ana", "Gems.", "MIT", "gem-2b", answer="number", url=url))
+    (tmp_path / "gem" / "priority.jsonl").write_text(contribution.rows("gem"))
+    with pytest.raises(NotAdmitted, match=r"it has no model 'gem-2b'\. Models: did you mean 'gem-7b'\?") as e:
+        add(str(tmp_path / "gem"), moot)
+    assert len(e.value.admission.refusals) == 1
+    assert tree(moot) == {}
