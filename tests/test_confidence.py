@@ -6,7 +6,7 @@ import random
 import pytest
 
 from folkmoot.answers import AnswerType
-from folkmoot.confidence import NEVER, Belief, beliefs, chance, fit, rivals, stated, surest
+from folkmoot.confidence import NEVER, Belief, beliefs, chance, fit, rivals, spoken, stated, surest
 from folkmoot.discussion import Turn
 
 NUMBER = AnswerType("number")
@@ -62,6 +62,15 @@ def test_likelihoods_take_the_place_of_shares() -> None:
     assert by == {"ana": 0.3, "bo": 0.6, "cy": pytest.approx(1 / 3)}, "who cannot say is as sure as a blind pick"
     assert weighed[0].text == "0.300000 of Answer: 4 0.300"
     assert {b.confidence for b in beliefs(samples(ana="4", bo="4 ?"), NUMBER, "likelihood")} == {1.0}, "no rivals"
+
+
+def test_who_spoke_of_its_confidence() -> None:
+    said = [
+        *samples(ana="4", bo="5", cy="6"),
+        Turn("ana", "confidence", text="0.3 of ..."),
+        Turn("bo", "confidence", error="gone"),
+    ]
+    assert spoken(said) == {"ana"}
 
 
 # The surest.

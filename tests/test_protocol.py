@@ -239,3 +239,15 @@ def test_declaring_a_protocol_checks_the_team_first() -> None:
 
     with pytest.raises(BadInput, match="trio needs a team of at least 3, got 2"):
         trio(team(2))
+
+
+def test_a_participant_that_is_called_like_the_router_is_told_apart() -> None:
+    people = {n: Participant(n, Scripted([], name=n)) for n in ("ana", "embedding")}
+    team = list(people.values())
+    with pytest.raises(
+        BadInput, match=r"^graph 'route': by: 'embedding' is the router that .* call that one something else$"
+    ):
+        find("route").panel(team, {"by": "embedding"}, people)
+    assert find("route").panel(team, {"by": "ana"}, people)
+    assert find("route").panel(team, {}, people), "without the option there is no doubt"
+    assert find("majority_vote").panel(team, {}, people)

@@ -1,5 +1,6 @@
 """Who should answer: scores from what is known of members, the choice, and how a discussion tells of it."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from folkmoot.discussion import Discussion, Turn
 from folkmoot.engines.rehearsal import WordsInCommon
 from folkmoot.engines.scripted import Scripted
+from folkmoot.graphs import route
 from folkmoot.participant import Participant, check_name
 from folkmoot.routing import Router, Similarity, calls, chosen, known, picked, routed, similarity
 
@@ -67,6 +69,19 @@ async def test_everything_known_is_compared_in_one_go() -> None:
     assert (asked, len(others)) == ("Is the till credited?", 8)
     assert isinstance(router, Router)
     assert router.identity == "embedding:listed"
+
+
+async def test_the_work_of_a_router_counts_as_service() -> None:
+    class Slow(Similarity):
+        async def scores(self, question: str, team: Sequence[Participant]) -> list[float]:
+            await asyncio.sleep(0.05)
+            return [0.1, 0.9, 0.3]
+
+    panel = route([member(p.name) for p in TEAM], by=Slow(Listed()))
+    result = await panel.compile().ainvoke({"question": "Is the till credited?"})
+    turn = result["turns"][0]
+    assert (turn.role, turn.answer) == ("route", "clerk")
+    assert 0.04 < turn.service_s < 5
 
 
 async def test_of_whom_nothing_is_known_scores_lowest() -> None:

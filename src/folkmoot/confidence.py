@@ -14,6 +14,8 @@ Calibration = Mapping[str, Sequence[float]]
 """Slope and intercept of the logistic curve from confidence to the chance of being right, for each member by name."""
 NEVER = (0.0, -10.0)
 """The curve of a member that gave no answer on dev."""
+EVEN = (0.0, 0.0)
+"""The curve of a member of whose answers on dev none could be marked."""
 _ROUND = 9
 """Decimals to which confidences count as equal."""
 
@@ -67,6 +69,11 @@ def beliefs(turns: Sequence[Turn], kind: AnswerType, by: str = "agreement") -> l
     blind = 1 / max(1, len(rivals(found)))
     said = {t.speaker: blind if t.error else float(t.text.split(" ", 1)[0]) for t in turns if t.role == "confidence"}
     return [replace(b, confidence=said.get(b.member, 1.0)) for b in found]
+
+
+def spoken(turns: Sequence[Turn]) -> set[str]:
+    """The members who said how sure they are: by likelihood, a confidence of anybody else is made up, see `beliefs`."""
+    return {t.speaker for t in turns if t.role == "confidence" and t.error is None}
 
 
 def stated(turn: Turn, p: float, answer: str) -> Turn:

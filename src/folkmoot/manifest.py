@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -169,15 +170,32 @@ def read_manifest(path: Path, *, move: bool = True) -> Manifest:
 
 
 def beside(manifest: Manifest, folder: Path) -> Manifest:
-    """The manifest with its adapter, its test set (and a model folder given as ./ or ../) made relative to `folder`."""
+    """The manifest with its adapter, its test set (and a model folder given as ./ or ../) made relative to `folder`.
+
+    A model folder stays one that begins with a dot or a slash: ``ana/model`` would be a model of the hub.
+    """
     changes: dict[str, Any] = {}
     if manifest.priority and not Path(manifest.priority.file).is_absolute():
         changes["priority"] = manifest.priority.model_copy(update={"file": str(folder / manifest.priority.file)})
     if manifest.adapter and not Path(manifest.adapter).is_absolute():
         changes["adapter"] = str(folder / manifest.adapter)
     if manifest.model.startswith(("./", "../")):
-        changes["model"] = str(folder / manifest.model)
+        path = str(folder / manifest.model)
+        changes["model"] = path if path.startswith(("/", "./", "../")) else f"./{path}"
     return manifest.model_copy(update=changes)
+
+
+def weights(manifest: Manifest) -> tuple[PurePosixPath, ...]:
+    """Folders from which weights of its own are loaded, as written: its adapter, its model."""
+    own = manifest.engine != "openai" and manifest.model.startswith((".", "/", "~"))
+    return tuple(PurePosixPath(p) for p in (manifest.adapter, manifest.model if own else None) if p)
+
+
+def inside(folder: Path, path: str) -> bool:
+    """Whether a path in somebody's manifest stays in its folder, links and all."""
+    if path.startswith("~") or "\0" in path:
+        return False
+    return Path(os.path.realpath(folder / path)).is_relative_to(os.path.realpath(folder))
 
 
 def bases(manifests: Sequence[Manifest], engine: str) -> dict[EngineSpec, Base]:

@@ -101,6 +101,11 @@ class Protocol:
         for key, value in options.items():
             if key not in self.options:
                 raise BadInput(f"graph {self.name!r} has no option {key!r}; {did_you_mean(key, self.options)}")
+            if key in self.routers and value == EMBEDDING and EMBEDDING in people:
+                raise BadInput(
+                    f"graph {self.name!r}: {key}: {EMBEDDING!r} is the router that compares texts, and the name of a participant "
+                    "too; call that one something else"
+                )
             able = offered if key in self.routers else people
             if key in self.roles and isinstance(value, str):
                 if value not in able:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
@@ -17,8 +17,8 @@ import yaml
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from folkmoot.documents import BadInput, Document, did_you_mean, read
-from folkmoot.manifest import MANIFEST, Manifest, beside, read_manifest
-from folkmoot.models.folder import replace_text, sha256
+from folkmoot.manifest import MANIFEST, Manifest, beside, inside, read_manifest, weights
+from folkmoot.models.folder import LOADED, PICKLES, replace_text, sha256
 
 LOCK = "registry.lock"
 ALL = "all"
@@ -31,6 +31,8 @@ _SLUG = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 def _nameable(name: str) -> str:
     if name == ALL:
         raise ValueError(f"nobody can be called {ALL!r}: team files pick everybody by it")
+    if name.endswith((".lock", ".yaml")):
+        raise ValueError("a name cannot end in .lock or .yaml: files of a registry are called so")
     return name
 
 
@@ -54,6 +56,20 @@ _HEAD = f"""\
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.M)
 
 
+class Measured(Document):
+    """What `add` measured of a contribution on its own test set.
+
+    Attributes:
+        score: Mean over the questions, 0 to 1.
+        base: The same for its base alone, if it has one.
+        questions: How many.
+    """
+
+    score: float = Field(ge=0, le=1)
+    base: float | None = Field(default=None, ge=0, le=1)
+    questions: int = Field(ge=1)
+
+
 class Entry(Document):
     """One contribution in the lock file.
 
@@ -63,7 +79,9 @@ class Entry(Document):
         origin: The hub repository that it came from (``org/name``), or empty.
         revision: Commit of that repository.
         base: The base model, as its manifest names it.
+        base_identity: Which base that is: what it was made for, or, if it does not say, what it was admitted with.
         tags: Copied from its manifest.
+        measured: By the admission gate; None if it could not score it.
         files: SHA-256 of every file by path.
     """
 
@@ -72,7 +90,9 @@ class Entry(Document):
     origin: str = ""
     revision: str = ""
     base: str
+    base_identity: str = ""
     tags: tuple[str, ...] = ()
+    measured: Measured | None = None
     files: Mapping[Inside, Sha256] = Field(min_length=1)
 
 
@@ -87,6 +107,14 @@ class Lock(Document):
     def _known(cls, v: int) -> int:
         if v != VERSION:
             raise ValueError(f"this folkmoot reads version {VERSION}, the file has {v}; update folkmoot")
+        return v
+
+    @field_validator("participants")
+    @classmethod
+    def _copies(cls, v: Mapping[str, Entry]) -> Mapping[str, Entry]:
+        for name, entry in v.items():
+            if entry.copied and not re.fullmatch(rf"{re.escape(name)}(\.[0-9a-f]{{8,64}})?", entry.source):
+                raise ValueError(f"{name}: 'add' makes no copy at {entry.source!r}; add it again")
         return v
 
 
@@ -178,7 +206,10 @@ class Registry:
         return tuple(self._manifest(n, home) for n in picked)
 
     def differences(self, name: str) -> list[str]:
-        """What is not as the lock says about one contribution, a line each; what the lock does not name is left alone."""
+        """What is not as the lock says about one contribution, a line each.
+
+        What the lock does not name is left alone, unless it would be loaded.
+        """
         entry = self.entry(name)
         found = []
         for file, expected in entry.files.items():
@@ -190,13 +221,30 @@ class Registry:
                 found.append(f"{path}: missing; {self.folder / LOCK} lists it: restore it, or add {name!r} again")
             elif sha256(path) != expected:
                 found.append(f"{path}: changed since {name!r} was added: restore it, or add {name!r} again")
-        return found
+        return found or self._loose(name, entry)
+
+    def _loose(self, name: str, entry: Entry) -> list[str]:
+        """What would be loaded with a contribution, and is not what the lock names."""
+        home = self.folder / entry.source
+        if MANIFEST not in entry.files:
+            return [f"{self.folder / LOCK}: {name!r} lists no {MANIFEST}; add it again"]
+        try:
+            manifest = read_manifest(home / MANIFEST, move=False)
+        except BadInput as e:
+            return str(e).split("\n")
+        own = [*map(str, weights(manifest)), *([manifest.priority.file] if manifest.priority else [])]
+        if out := [path for path in own if not inside(home, path)]:
+            return [f"{home / MANIFEST}: {out[0]!r} leads out of its folder; add {name!r} again"]
+        read = sorted({path for folder in own for path in _read(home, folder)} - entry.files.keys())
+        if read:
+            return [
+                f"{home / p}: it would be loaded, and is not in {LOCK}: remove it, or add {name!r} again" for p in read
+            ]
+        return _other_base(name, entry, manifest)
 
     def _manifest(self, name: str, home: Path | None) -> Manifest:
         entry = self.entries[name]
         folder = self.folder / entry.source
-        if MANIFEST not in entry.files:
-            raise BadInput(f"{self.folder / LOCK}: {name!r} lists no {MANIFEST}; add it again")
         manifest = read_manifest(folder / MANIFEST, move=False)
         if manifest.name != name:
             raise BadInput(f"{folder / MANIFEST}: its name is {manifest.name!r}, the registry says {name!r}")
@@ -215,6 +263,33 @@ def _refuse_conflict(path: Path) -> None:
             f"{path}:{line}: a merge was left unfinished here; keep the entries of both sides, remove the lines with "
             "<<<<<<<, ======= and >>>>>>>"
         )
+
+
+def _read(home: Path, path: str) -> Iterator[str]:
+    """What loaders can come to read at a path in a contribution, links included: a file, or what is in a folder."""
+    if (home / path).is_file():
+        yield PurePosixPath(path).as_posix()
+    for at, folders, names in os.walk(home / path):
+        for name in (*folders, *names):
+            found = Path(at, name)
+            if found.is_symlink() or (name in names and found.suffix.lower() in LOADED | PICKLES):
+                yield Path(os.path.relpath(found, home)).as_posix()
+
+
+def _other_base(name: str, entry: Entry, manifest: Manifest) -> list[str]:
+    """Whether another base is here under the same name; one from the hub and one from wheels cannot be compared."""
+    from folkmoot.models import ready
+
+    if not entry.base_identity or manifest.engine == "openai" or manifest.model.startswith((".", "/", "~")):
+        return []
+    found = ready(f"{manifest.model}@{manifest.revision}" if manifest.revision else manifest.model)
+    if found is None:
+        return []
+    here, there = (i.partition(":conversion-")[0] for i in (found.identity, entry.base_identity))
+    if here == there or here.startswith("gguf:") != there.startswith("gguf:"):
+        return []
+    what = f"{name!r} is for {entry.base_identity}, on this machine it is {found.identity}"
+    return [f"{manifest.model}: another base than the registry says: {what}: fetch that one, or add {name!r} again"]
 
 
 def _link(root: Path, path: str) -> Path | None:

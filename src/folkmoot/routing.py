@@ -8,6 +8,7 @@ other `Router`.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -212,13 +213,15 @@ def _router(team: Sequence[Participant], k: int, by: Router | Participant, margi
         if isinstance(by, Participant):
             turns, scores = await _asked(by, d, team, prompts)
             return {"turns": [*turns, Turn(by.name, "route", at, **_verdict(team, scores, k, margin))]}
+        began = time.perf_counter()
         try:
             scores = await by.scores(d["question"], team)
         except Missing:
             raise
         except Exception as e:  # the discussion can be held without it
             return {"turns": [Turn(ROUTER, "route", at, error=describe(e))]}
-        return {"turns": [Turn(ROUTER, "route", at, **_verdict(team, scores, k, margin))]}
+        took = time.perf_counter() - began
+        return {"turns": [Turn(ROUTER, "route", at, service_s=took, **_verdict(team, scores, k, margin))]}
 
     return Step(ROUTER, work)
 

@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from folkmoot.cli import main
 from folkmoot.contribute import keep
+from folkmoot.contribute.findings import Score
 
 _spec = importlib.util.spec_from_file_location(
     "contribution", Path(__file__).parents[1] / "contribute" / "contribution.py"
@@ -75,16 +77,38 @@ def test_from_nothing_to_a_member_of_a_team(folkmoot: Run, tmp_path: Path) -> No
     assert json.loads(folkmoot("list", "--json")[1]) == []
 
 
-def test_scores_are_shown(folkmoot: Run, tmp_path: Path) -> None:
+def test_scores_are_shown(folkmoot: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that `add` measured, and, as a claim, those of the manifest."""
+    gate = keep.check
+    scores = {"contribution": Score(0.5, 24, 0), "base": Score(0.125, 24, 0)}
+    monkeypatch.setattr(keep, "check", lambda *a, **k: replace(gate(*a, **k), scores=scores))
     folder = contribution.make(tmp_path / "ana")
     path = folder / "participant.yaml"
     score = {"before": {"score": 0.1, "low": 0.0, "high": 0.3, "items": 6}, "after": {"score": 0.75}}
     path.write_text(path.read_text() + json.dumps({"trained": {"score": score}})[1:-1] + "\n")
     assert folkmoot("add", "ana")[0] == 0
     out = folkmoot("list")[1]
-    assert "10.0 %" in out
-    assert "75.0 %" in out
-    assert "before 10.0 %, after 75.0 %" in folkmoot("show", "ana")[1]
+    head, row = out.splitlines()[:2]
+    shown = {title: row[head.index(title) :].split("  ")[0] for title in ("Measured", "Base alone", "Claimed")}
+    assert shown == {"Measured": "50.0 %", "Base alone": "12.5 %", "Claimed": "75.0 %"}
+    out = folkmoot("show", "ana")[1]
+    assert "before 10.0 %, after 75.0 %" in out
+    assert "50.0 % of 24 questions, its base alone 12.5 %" in out
+
+
+@pytest.mark.parametrize(
+    "score", ["1" + "0" * 400, "0x" + "f" * 9000, "-1", "1.01", ".nan", ".inf", "true", "[]", "{}"]
+)
+def test_a_score_that_can_be_none_is_not_shown(folkmoot: Run, tmp_path: Path, score: str) -> None:
+    folder = contribution.make(tmp_path / "ana")
+    path = folder / "participant.yaml"
+    path.write_text(f"{path.read_text()}trained: {{score: {{after: {{score: {score}}}}}, steps: {score}}}\n")
+    assert folkmoot("add", "ana")[0] == 0
+    for words in (("list",), ("show", "ana")):
+        code, out, err = folkmoot(*words)
+        assert (code, err) == (0, "")
+        assert json.loads(folkmoot(*words, "--json")[1])
+        assert "%" not in out
 
 
 def test_who_is_not_admitted_sees_what_check_says(folkmoot: Run, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 
 from folkmoot.contribute.card import MARK, card, plain, write_card
 from folkmoot.contribute.train_record import record
+from folkmoot.documents import BadInput
 from folkmoot.models.folder import sha256
 
 _spec = importlib.util.spec_from_file_location("contribution", Path(__file__).with_name("contribution.py"))
@@ -168,6 +169,22 @@ def test_a_card_of_ones_own_stays(roman: Path) -> None:
     path.write_text("# Mine\n")
     assert not write_card(roman)
     assert path.read_text() == "# Mine\n"
+
+
+@pytest.mark.parametrize("key", ["file: priority.jsonl", "adapter: adapter"])
+@pytest.mark.parametrize("elsewhere", ["../secret", "/etc/passwd", "link/secret", "~/secret"])
+def test_nothing_outside_the_folder_is_shown(roman: Path, key: str, elsewhere: str) -> None:
+    """A card goes to a hub: a manifest of somebody else's must not make it quote from this machine."""
+    (roman.parent / "secret").write_text((roman / "priority.jsonl").read_text())
+    (roman / "link").symlink_to(roman.parent)
+    path = roman / "participant.yaml"
+    text = path.read_text()
+    assert key in text
+    path.write_text(text.replace(key, f"{key.split(':')[0]}: {elsewhere}"))
+    before = (roman / "README.md").read_text()
+    with pytest.raises(BadInput, match=f"'{elsewhere}' leads out of the folder"):
+        write_card(roman)
+    assert (roman / "README.md").read_text() == before
 
 
 def test_a_whole_model_and_an_endpoint(tmp_path: Path) -> None:

@@ -92,6 +92,22 @@ def test_what_is_made_of_replies(ana, tmp_path, monkeypatch, lines, levels):
     assert {(f.check, f.level) for f in found} >= set(levels.items())
 
 
+@pytest.mark.parametrize(
+    ("layers", "could"),
+    [
+        (["landlock", "seccomp"], []),
+        (["seccomp"], ["read and write what you can"]),
+        ([], ["read and write what you can", "reach the network"]),
+    ],
+)
+def test_isolation_that_is_not_there_is_a_warning(ana, tmp_path, monkeypatch, layers, could):
+    lines = [json.dumps({"ready": True, "isolated": layers}), told("dev", "x"), '{"done": true}']
+    monkeypatch.setattr(sys, "executable", process(tmp_path, "\n".join(f"echo '{line}'" for line in lines)))
+    said = "".join(f.what for f in check(ana).findings if (f.check, f.level) == ("isolation", "warn"))
+    assert all(c in said for c in could)
+    assert bool(said) == bool(could)
+
+
 def test_a_base_that_nobody_here_asked_for_is_not_fetched(ana):
     h.edit(ana / "participant.yaml", h.REVISION, "f" * 40)
     assert check(ana, run=False).admitted

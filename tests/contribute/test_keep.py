@@ -1,5 +1,6 @@
 """Contributions put into a registry and taken out: what is recorded, what is refused, what a kill or a full disk leaves."""
 
+import contextlib
 import importlib.util
 import json
 import multiprocessing
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,12 +18,13 @@ from pathlib import Path
 import pytest
 
 from folkmoot.contribute import keep
-from folkmoot.contribute.findings import Admission, Finding, NotAdmitted
+from folkmoot.contribute.findings import Admission, Finding, NotAdmitted, Score
 from folkmoot.contribute.init import Plan, init
 from folkmoot.contribute.keep import add, listing, recorded, remove
 from folkmoot.contribute.store import alone
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Missing
+from folkmoot.models import resolve
 from folkmoot.models.folder import sha256
 from folkmoot.progress import silent
 from folkmoot.registry import LOCK, Registry
@@ -43,10 +45,16 @@ def admits(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     def check(folder: Path, **_: object) -> Admission:
         asked.append(folder)
-        return Admission(())
+        return judged(folder)
 
     monkeypatch.setattr(keep, "check", check)
     return asked
+
+
+def judged(folder: Path, scores: Mapping[str, Score] | None = None) -> Admission:
+    """Admitted, as it lies there."""
+    files = {p.relative_to(folder).as_posix(): sha256(p) for p in folder.rglob("*") if p.is_file()}
+    return Admission((), scores or {}, files)
 
 
 @pytest.fixture
@@ -71,8 +79,8 @@ def tree(folder: Path) -> dict[str, str]:
 def test_a_folder_is_copied_and_recorded(roman: Path, moot: Path, admits: list[Path]) -> None:
     (roman / "training").mkdir()
     (roman / "training" / "log.jsonl").write_text("{}\n")
-    (roman / "training" / "checkpoint").mkdir()
-    (roman / "training" / "checkpoint" / "state.safetensors").write_bytes(b"large")
+    (roman / "training" / "earlier").mkdir()
+    (roman / "training" / "earlier" / "state.safetensors").write_bytes(b"large")
     done = add(str(roman), moot)
     assert (done.changed, done.folder, done.entry.copied) == (True, moot / "roman", True)
     assert (done.entry.base, done.entry.tags) == ("smollm2-135m-instruct", ("sums",))
@@ -118,7 +126,7 @@ def test_a_copy_that_somebody_changed_is_put_right(roman: Path, moot: Path, admi
     add(str(roman), moot)
     (moot / "roman" / "priority.jsonl").write_text("{}\n")
     assert recorded(Registry.read(moot), "roman")["state"] == "changed"
-    with pytest.raises(BadInput, match="its files are not as recorded"):
+    with pytest.raises(BadInput, match="its files or its base are not as recorded"):
         add(str(roman), moot)
     add(str(roman), moot, replace=True)
     assert recorded(Registry.read(moot), "roman")["state"] == "ok"
@@ -248,12 +256,21 @@ def test_whoever_is_not_admitted_is_not_recorded(roman: Path, moot: Path, monkey
     assert tree(moot) == {}
 
 
-def test_what_changes_while_it_is_checked_is_not_recorded(moot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "seeds", [(0, 0, 1), (0, 1, 1), (1, 0, 1)], ids=["after", "before", "only good when looked at"]
+)
+def test_what_changes_while_it_is_checked_is_not_recorded(
+    moot: Path, monkeypatch: pytest.MonkeyPatch, seeds: tuple[int, int, int]
+) -> None:
+    """Only what the gate itself has seen is recorded, however its folder changes before, while and after it looks."""
     folder = make(moot / "roman")
+    contribution.adapter(folder / "adapter", seeds[0])
 
     def check(place: Path, **_: object) -> Admission:
-        (place / "priority.jsonl").write_text("{}\n")
-        return Admission(())
+        contribution.adapter(place / "adapter", seeds[1])
+        found = judged(place)
+        contribution.adapter(place / "adapter", seeds[2])
+        return found
 
     monkeypatch.setattr(keep, "check", check)
     with pytest.raises(BadInput, match="it changed while it was checked"):
@@ -261,12 +278,82 @@ def test_what_changes_while_it_is_checked_is_not_recorded(moot: Path, monkeypatc
     assert not (moot / LOCK).exists()
 
 
+def test_a_card_tells_nothing_of_other_folders(moot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manifest whose test set lies elsewhere is not admitted, and no card has quoted from it before that was known."""
+    folder = make(moot / "roman")
+    (moot.parent / "secret.jsonl").write_text(contribution.rows("secret"))
+    path = folder / "participant.yaml"
+    path.write_text(path.read_text().replace("file: priority.jsonl", "file: ../../secret.jsonl"))
+    assert "secret.jsonl" in path.read_text()
+    monkeypatch.setattr(keep, "check", partial(keep.check, run=False))
+    before = (folder / "README.md").read_text()
+    with pytest.raises(NotAdmitted, match="leads out of the folder"):
+        add(str(folder), moot)
+    assert (folder / "README.md").read_text() == before
+
+
+def test_what_would_be_loaded_and_is_no_part_of_it_is_named(moot: Path, admits: list[Path]) -> None:
+    folder = make(moot / "roman")
+    (folder / "adapter" / "adapter_model.bin").write_bytes(b"\x80\x04.")
+    monkey = moot / "roman" / "adapter" / "adapter_model.bin"
+    with pytest.raises(BadInput, match=r"adapter_model\.bin: "):
+        add(str(folder), moot)
+    monkey.unlink()
+    assert add(str(folder), moot).changed
+
+
+def test_what_the_gate_measured_is_recorded(roman: Path, moot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = roman / "participant.yaml"
+    path.write_text(path.read_text() + "trained: {score: {after: {score: 0.99}}}\n")
+    scores = {"contribution": Score(2 / 3, 24, 1), "base": Score(0.125, 24, 0)}
+    monkeypatch.setattr(keep, "check", lambda place, **_: judged(place, scores))
+    add(str(roman), moot)
+    row = listing(moot)[0]
+    assert row["measured"] == {"score": 0.6667, "base": 0.125, "questions": 24}
+    assert row["claimed"] == {"after": {"score": 0.99}}
+    assert not add(str(roman), moot).changed
+
+
+def test_which_base_it_was_is_recorded(roman: Path, moot: Path, admits: list[Path]) -> None:
+    entry = add(str(roman), moot).entry
+    assert entry.base_identity == resolve("smollm2-135m-instruct").identity
+    other = entry.model_copy(update={"base_identity": f"gguf:{'0' * 64}:conversion-1"})
+    Registry(moot, {"roman": other}).write()
+    with pytest.raises(BadInput, match="smollm2-135m-instruct: another base than the registry says") as e:
+        read_team(moot)
+    assert "\n" not in str(e.value)
+    elsewhere = entry.model_copy(update={"base_identity": f"HuggingFaceTB/SmolLM2-135M-Instruct@{'a' * 40}"})
+    Registry(moot, {"roman": elsewhere}).write()
+    assert read_team(moot), "the same model that came another way cannot be compared"
+
+
+@pytest.mark.parametrize("name", ["registry.lock", "team.yaml"])
+def test_names_of_the_registrys_own_files(roman: Path, moot: Path, admits: list[Path], name: str) -> None:
+    path = roman / "participant.yaml"
+    path.write_text(path.read_text().replace("name: roman", f"name: {name}"))
+    with pytest.raises(BadInput, match=r"a name cannot end in \.lock or \.yaml"):
+        add(str(roman), moot)
+    assert tree(moot) == {}
+
+
+def test_suites_and_data_reach_the_gate(roman: Path, moot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, object] = {}
+
+    def check(place: Path, **given: object) -> Admission:
+        told.update(given)
+        return judged(place)
+
+    monkeypatch.setattr(keep, "check", check)
+    add(str(roman), moot, suites=("sums",), data=moot.parent)
+    assert (told["suites"], told["data"]) == (("sums",), moot.parent)
+
+
 def test_what_the_gate_sees_is_what_is_recorded(roman: Path, moot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The contributor's folder may change under it: the gate looks at the copy."""
 
     def check(place: Path, **_: object) -> Admission:
         contribution.adapter(roman / "adapter", seed=9)
-        return Admission(())
+        return judged(place)
 
     monkeypatch.setattr(keep, "check", check)
     before = sha256(roman / "adapter" / "adapter_model.safetensors")
@@ -288,6 +375,97 @@ def test_the_gate_itself(roman: Path, moot: Path, monkeypatch: pytest.MonkeyPatc
     assert Registry.read(moot).differences("roman") == []
 
 
+# A registry that somebody else made
+
+
+@pytest.fixture
+def precious(tmp_path: Path) -> Path:
+    """A folder of the user's that has nothing to do with any registry."""
+    folder = tmp_path / "home" / "Documents"
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").write_text("years of work")
+    return folder
+
+
+def note(*lines: str) -> Callable[[Path, Path], None]:
+    def write(moot: Path, precious: Path) -> None:
+        (moot / ".partial").mkdir(exist_ok=True)
+        (moot / ".partial" / "passing").write_text("".join(f"{line.format(precious)}\n" for line in lines))
+
+    return write
+
+
+def links(at: str, to: str = "{}") -> Callable[[Path, Path], None]:
+    def write(moot: Path, precious: Path) -> None:
+        path = moot / at
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
+        path.parent.mkdir(exist_ok=True)
+        path.symlink_to(to.format(precious))
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("hostile", "refused"),
+    [
+        (note("{}"), "is no folder that 'add' makes"),
+        (note("../home/Documents"), "is no folder that 'add' makes"),
+        (note("roman", "x/../../home"), "is no folder that 'add' makes"),
+        (note(".git"), "is no folder that 'add' makes"),
+        (note(".."), "is no folder that 'add' makes"),
+        (links(".partial"), r"\.partial: a link, or no folder at all"),
+        (links(".partial", "nowhere"), r"\.partial: a link, or no folder at all"),
+        (links(".partial/passing", "{}/thesis.txt"), "passing: a link, or no file at all"),
+        (links(".partial/lock", "{}/thesis.txt"), "lock: a link, or no file at all"),
+        (links(".partial/new"), ""),
+        (links(".registry.lock.1", "{}/thesis.txt"), ""),
+        (lambda moot, precious: (links("x")(moot, precious), note("x")(moot, precious)), ""),
+        (links("roman"), ""),
+    ],
+)
+def test_a_cloned_registry_takes_nothing_away_from_anybody(
+    roman: Path,
+    moot: Path,
+    precious: Path,
+    admits: list[Path],
+    hostile: Callable[[Path, Path], object],
+    refused: str,
+) -> None:
+    add(str(roman), moot)
+    hostile(moot, precious)
+    for change in (partial(remove, moot, "roman"), partial(add, str(roman), moot)):
+        with pytest.raises(BadInput, match=refused) if refused else contextlib.nullcontext():
+            change()
+    assert {p.name: p.read_text() for p in precious.rglob("*")} == {"thesis.txt": "years of work"}
+    assert not [*moot.glob(".registry.lock.*")]
+
+
+def test_a_copy_in_the_lock_file_is_where_a_copy_would_be(roman: Path, moot: Path, precious: Path, admits) -> None:
+    """`remove` deletes copies: an entry cannot call a folder behind a link, or another one's, a copy."""
+    add(str(roman), moot)
+    lock = moot / LOCK
+    right = lock.read_text()
+    (moot / "x").symlink_to(precious.parent)
+    for source in ("x/Documents", "x", "people", ".git", "roman.d", "roman/adapter"):
+        lock.write_text(right.replace("source: roman", f"source: {source}"))
+        with pytest.raises(BadInput, match=f"'add' makes no copy at '{source}'"):
+            remove(moot, "roman")
+    lock.write_text(right)
+    shutil.rmtree(moot / "roman")
+    (moot / "roman").symlink_to(precious)
+    remove(moot, "roman")
+    assert (precious / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_note_takes_no_folder_that_holds_a_contribution(moot: Path, admits: list[Path]) -> None:
+    add(str(make(moot / "people" / "roman")), moot)
+    note("people")(moot, moot)
+    add(str(make(moot.parent / "dates")), moot)
+    assert [m.name for m in read_team(moot)] == ["dates", "roman"]
+
+
 # What happens in between
 
 FORK = multiprocessing.get_context("fork")
@@ -305,8 +483,8 @@ def written_then_die(self: Registry) -> None:
 write = Registry.write
 STEPS: dict[str, tuple[object, str, object]] = {
     "the copy begins": (keep, "copy", die),
-    "the copy is there": (keep, "write_card", die),
-    "it is admitted": (keep, "announce", die),
+    "it is admitted": (keep, "write_card", die),
+    "it has its card": (keep, "announce", die),
     "the copy is not yet in its place": (Path, "rename", die),
     "the lock is not yet written": (Registry, "write", die),
     "the lock is written": (Registry, "write", written_then_die),

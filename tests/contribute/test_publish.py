@@ -47,7 +47,7 @@ def folkmoot(
     client = pytest.importorskip("huggingface_hub")
     constants = importlib.import_module("huggingface_hub.constants")
     for module in (keep, publish):
-        monkeypatch.setattr(module, "check", lambda *_, **__: Admission(()))
+        monkeypatch.setattr(module, "check", lambda folder, **_: judged(folder))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.delenv("FOLKMOOT_NO_HUB", raising=False)
@@ -70,6 +70,12 @@ def folkmoot(
     yield run
     client.close_session()
     signal.signal(signal.SIGTERM, before)
+
+
+def judged(folder: Path) -> Admission:
+    """Admitted, as it lies there."""
+    files = {p.relative_to(folder).as_posix(): sha256(p) for p in folder.rglob("*") if p.is_file()}
+    return Admission((), files=files)
 
 
 @pytest.fixture
@@ -127,12 +133,13 @@ def test_the_newest_commit_is_pinned(hub: Any, folkmoot: Run, roman: Path, tmp_p
 
 def test_again_sends_what_changed_and_takes_away_what_is_gone(hub: Any, folkmoot: Run, roman: Path) -> None:
     assert folkmoot("publish", roman, "--to", "ana/roman", "--rows")[0] == 0
-    hub.put("ana/roman", {**hub.head("ana/roman"), "photo.png": b"by hand"})
+    hub.put("ana/roman", {**hub.head("ana/roman"), "photo.png": b"by hand", "LICENSE": b"MIT"})
     assert "train.jsonl" in hub.head("ana/roman")
     code, out, err = folkmoot("publish", roman, "--to", "ana/roman", "--message", "second")
     assert code == 0, err
     assert "train.jsonl" not in hub.head("ana/roman"), "the rows stay at home unless somebody says otherwise"
     assert "photo.png" in hub.head("ana/roman"), "what is not part of a contribution is none of its business"
+    assert "LICENSE" in hub.head("ana/roman"), "nobody's terms are taken away"
     commit, message = list(hub.messages.items())[-1]
     assert message == "second"
     assert f"folkmoot contribute add ana/roman@{commit}" in out
@@ -170,6 +177,8 @@ def test_what_the_hub_refuses(hub: Any, folkmoot: Run, roman: Path, refuse: dict
         (("add", "ana/other@nowhere"), {}, 4, "the hub has no such revision of it"),
         (("add", "ana/other"), {}, 2, "ana/other: no contribution: it has no participant.yaml"),
         (("add", "ana/large"), {}, 2, "participant.yaml is larger than 65536 bytes"),
+        (("add", "ana/huge"), {}, 2, "ana/huge: its priority.jsonl is larger than 5242880 bytes"),
+        (("add", "ana/odd"), {}, 2, "'priority.exe' is no file that a contribution has"),
         (("add", "ana/roman"), {"FOLKMOOT_NO_HUB": "1"}, 4, "switched off by FOLKMOOT_NO_HUB"),
         (("add", "ana/broken"), {}, 2, "not valid YAML"),
     ],
@@ -188,6 +197,10 @@ def test_what_cannot_be_sent_or_fetched(
     hub.put("ana/other", {"README.md": b"a cat"})
     hub.put("ana/large", {"participant.yaml": b"#" * 70_000})
     hub.put("ana/broken", {"participant.yaml": b"name: ["})
+    told = (roman / "participant.yaml").read_bytes()
+    hub.put("ana/huge", {"participant.yaml": told, "priority.jsonl": bytes(6 * 2**20)})
+    odd = told.replace(b"priority.jsonl", b"priority.exe")
+    hub.put("ana/odd", {"participant.yaml": odd, "priority.exe": b"MZ"})
     for key, value in settings.items():
         monkeypatch.setenv(key, value)
     got, out, err = folkmoot(*words)
@@ -196,6 +209,62 @@ def test_what_cannot_be_sent_or_fetched(
     assert said in last
     assert hubs.TOKEN not in err
     assert not (tmp_path / "moot" / "registry.lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("about", "code", "said"),
+    [
+        ({"sha": "main"}, 4, "the hub names no commit of it, only 'main'"),
+        ({"sha": "../../" + "a" * 34}, 4, "the hub names no commit of it"),
+        ({"size": None}, 2, "the hub does not say how large its participant.yaml is"),
+        ({"size": -1}, 2, "the hub does not say how large its participant.yaml is"),
+    ],
+)
+def test_what_the_hub_says_of_a_repository_is_looked_at(
+    hub: Any, folkmoot: Run, roman: Path, monkeypatch: pytest.MonkeyPatch, about: dict[str, Any], code: int, said: str
+) -> None:
+    reply = hubs._Asked.reply
+
+    def other(self: Any, status: int, data: Any = None, **more: Any) -> None:
+        if isinstance(data, dict) and "siblings" in data:
+            data = {**data, **{k: v for k, v in about.items() if k == "sha"}}
+            data["siblings"] = [{**s, **{k: v for k, v in about.items() if k == "size"}} for s in data["siblings"]]
+        reply(self, status, data, **more)
+
+    monkeypatch.setattr(hubs._Asked, "reply", other)
+    hub.put("ana/roman", {p.relative_to(roman).as_posix(): p.read_bytes() for p in roman.rglob("*") if p.is_file()})
+    got, _, err = folkmoot("add", "ana/roman")
+    assert got == code
+    assert said in err.strip().splitlines()[-1]
+    assert not [a for a in hub.asked if "/resolve/" in a], "nothing was fetched"
+
+
+@pytest.mark.parametrize("file", ["participant.yaml", "adapter/adapter_model.safetensors"])
+def test_what_changed_while_it_was_checked_is_not_sent(
+    hub: Any, folkmoot: Run, roman: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    def check(folder: Path, **_: object) -> Admission:
+        found = judged(folder)
+        (folder / file).write_bytes((folder / file).read_bytes() + b"\n")
+        return found
+
+    monkeypatch.setattr(publish, "check", check)
+    code, _, err = folkmoot("publish", roman, "--to", "ana/roman")
+    assert code == 2
+    assert "it changed while it was checked" in err
+    assert not hub.repos
+
+
+def test_suites_and_data_reach_the_gate(folkmoot: Run, roman: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, object] = {}
+
+    def check(folder: Path, **given: object) -> Admission:
+        told.update(given)
+        return judged(folder)
+
+    monkeypatch.setattr(publish, "check", check)
+    assert folkmoot("publish", roman, "--to", "ana/roman", "--suite", "sums", "--data", "here")[0] == 0
+    assert (told["suites"], told["data"]) == (["sums"], Path("here"))
 
 
 def test_a_base_that_nobody_else_has_is_not_published(folkmoot: Run, roman: Path) -> None:

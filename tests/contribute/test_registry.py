@@ -63,7 +63,7 @@ def test_paths_are_relative_to_whoever_asks(moot: Registry) -> None:
     text = "name: ana\nmodel: small\nadapter: adapter\npriority: {answer: text}\n"
     (moot.folder / "ana" / "participant.yaml").write_text(text)
     ana = moot.entries["ana"].model_copy(
-        update={"files": {"participant.yaml": sha256(moot.folder / "ana/participant.yaml")}}
+        update={"files": {f: sha256(moot.folder / "ana" / f) for f in ("participant.yaml", "priority.jsonl")}}
     )
     now = Registry(moot.folder, {"ana": ana})
     member = now.members("ana", home=moot.folder.parent)[0]
@@ -132,6 +132,75 @@ def test_a_contribution_that_is_not_as_it_was(moot: Registry, happens, said: str
     assert [m.name for m in now.members(tag="dates")] == ["bo", "cy"], "others are none of its business"
 
 
+WHOLE = ("participant.yaml", "priority.jsonl", "adapter/adapter_config.json", "model/config.json")
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    """A registry of one with an adapter and a model of its own."""
+    home = tmp_path / "moot" / "ana"
+    for file in WHOLE:
+        (home / file).parent.mkdir(parents=True, exist_ok=True)
+        (home / file).write_text("{}\n")
+    (home / "participant.yaml").write_text("name: ana\nmodel: ./model\nadapter: adapter\npriority: {answer: text}\n")
+    listed(tmp_path / "moot", *WHOLE)
+    assert len(Registry.read(tmp_path / "moot").members()) == 1
+    return tmp_path / "moot"
+
+
+def listed(folder: Path, *files: str) -> None:
+    """A lock that names these files."""
+    home = folder / "ana"
+    Registry(folder, {"ana": Entry(source="ana", base="./model", files={f: sha256(home / f) for f in files})}).write()
+
+
+def written(path: str) -> object:
+    def write(folder: Path) -> None:
+        (folder / "ana" / path).parent.mkdir(exist_ok=True)
+        (folder / "ana" / path).write_text("{}")
+
+    return write
+
+
+def linked(path: str, to: str) -> object:
+    return lambda folder: (folder / "ana" / path).symlink_to(to)
+
+
+def led(**paths: str) -> object:
+    def write(folder: Path) -> None:
+        told = {"name": "ana", "model": "./model", "adapter": "adapter"} | paths
+        (folder / "ana" / "participant.yaml").write_text(yaml.safe_dump(told))
+        listed(folder, *WHOLE)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("happens", "said"),
+    [
+        (written("model/chat_template.jinja"), r"ana/model/chat_template\.jinja: it would be loaded, and is not in "),
+        (written("model/adapter_config.json"), r"ana/model/adapter_config\.json: it would be loaded"),
+        (written("model/adapter_model.bin"), r"ana/model/adapter_model\.bin: it would be loaded"),
+        (written("model/extra/default.jinja"), r"ana/model/extra/default\.jinja: it would be loaded"),
+        (written("adapter/tokenizer.json"), r"ana/adapter/tokenizer\.json: it would be loaded"),
+        (linked("model/extra", "/etc"), r"ana/model/extra: it would be loaded"),
+        (lambda folder: listed(folder, *WHOLE[1:]), r"'ana' lists no participant\.yaml"),
+        (lambda folder: listed(folder, WHOLE[0], *WHOLE[2:]), r"ana/priority\.jsonl: it would be loaded"),
+        (lambda folder: listed(folder, *WHOLE[:2]), r"adapter/adapter_config\.json: it would be loaded"),
+        (led(adapter="../bo"), r"participant\.yaml: '\.\./bo' leads out of its folder"),
+        (led(adapter="/etc"), r"'/etc' leads out of its folder"),
+        (led(adapter="~/adapter"), r"'~/adapter' leads out of its folder"),
+        (led(model="../bo"), r"'\.\./bo' leads out of its folder"),
+        (led(model="/etc"), r"'/etc' leads out of its folder"),
+        (led(priority={"file": "../../x.jsonl"}), r"'\.\./\.\./x\.jsonl' leads out of its folder"),
+    ],
+)
+def test_what_is_loaded_is_what_the_lock_names(whole: Path, happens, said: str) -> None:
+    happens(whole)
+    with pytest.raises(BadInput, match=said):
+        Registry.read(whole).members()
+
+
 def entry(**changes: object) -> str:
     return yaml.safe_dump({"participants": {"ana": {**ENTRY, **changes}}})
 
@@ -152,6 +221,9 @@ def entry(**changes: object) -> str:
         (entry(sauce=1), r"unknown key 'sauce'"),
         (yaml.safe_dump({"participants": {"Ana Lee": ENTRY}}), r"Ana Lee"),
         (yaml.safe_dump({"participants": {"all": ENTRY}}), r"nobody can be called 'all'"),
+        (yaml.safe_dump({"participants": {"a.lock": ENTRY}}), r"a name cannot end in \.lock or \.yaml"),
+        (entry(copied=True, source="x/ana"), r"ana: 'add' makes no copy at 'x/ana'"),
+        (entry(measured={"score": 7, "questions": 1}), r"measured\.score"),
         ("participants:\n  ana: {}\n  ana: {}\n", r":3: 'ana' stands here twice"),
         ("participants: [", r"not valid YAML"),
         ("", r"the file is empty"),
@@ -174,7 +246,7 @@ def test_an_unfinished_merge_is_named_with_its_line(moot: Registry) -> None:
         Registry.read(moot.folder)
 
 
-def test_files_that_the_lock_does_not_name_do_not_matter(moot: Registry) -> None:
+def test_other_files_that_the_lock_does_not_name_do_not_matter(moot: Registry) -> None:
     (moot.folder / "ana" / "notes.txt").write_text("mine")
     shutil.copytree(moot.folder / "ana", moot.folder / "draft")
     assert len(moot.members()) == 3

@@ -1,6 +1,7 @@
 """Team files and suites that pick their members from a registry."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from folkmoot.documents import BadInput
 from folkmoot.evaluation.run import RunOptions, execute
 from folkmoot.evaluation.store import RunStore
 from folkmoot.evaluation.suite import read_suite
+from folkmoot.models import check_source
 from folkmoot.models.folder import sha256
 from folkmoot.registry import LOCK, Entry, Registry
 from folkmoot.team import read_team
@@ -84,6 +86,50 @@ def test_a_changed_member_is_named_once_and_with_the_line_that_picks_it(home: Pa
         read_team(team(home, "[{tag: dates}, all]"))
     assert str(e.value).count("changed since 'bo' was added") == 1
     assert str(e.value).startswith(f"{home / 'team.yaml'}:2: ")
+
+
+@pytest.fixture
+def whole(home: Path) -> Path:
+    """As `home`; Ana brings weights of her own."""
+    folder = home / "moot" / "ana"
+    (folder / "model").mkdir()
+    (folder / "model" / "config.json").write_text("{}")
+    path = folder / "participant.yaml"
+    path.write_text(path.read_text().replace("model: small-ana", "model: ./model"))
+    now = Registry.read(home / "moot")
+    files = {f: sha256(folder / f) for f in ("participant.yaml", "priority.jsonl", "model/config.json")}
+    Registry(now.folder, {**now.entries, "ana": now.entries["ana"].model_copy(update={"files": files})}).write()
+    return home
+
+
+@pytest.mark.parametrize("kind", ["team", "suite"])
+@pytest.mark.parametrize(("at", "registry"), [("moot", "."), (".", "./moot"), (".", "moot"), ("teams", "../moot")])
+def test_weights_of_its_own_are_found_from_anywhere(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, kind: str, at: str, registry: str
+) -> None:
+    """Never as ``ana/model``: that is how models of the hub are called."""
+    (whole / at).mkdir(exist_ok=True)
+    document = whole / at / "it.yaml"
+    suite = SUITE.format(team="[ana]", tasks="[sums]").replace("registry: ./moot", f"registry: {registry}")
+    document.write_text(suite if kind == "suite" else f"registry: {registry}\nmembers: [ana]\n")
+    (whole / "elsewhere").mkdir()
+    for working in ("elsewhere", ".", "moot", at):
+        monkeypatch.chdir(whole / working)
+        for path in (document, Path(os.path.relpath(document))):
+            (ana,) = read_suite(path)[0].team if kind == "suite" else read_team(path)
+            assert ana.model.startswith(("/", "./", "../")), ana.model
+            assert (Path(ana.model) / "config.json").is_file()
+            assert ana.priority
+            assert Path(ana.priority.file).is_file()
+            check_source(ana.model)
+
+
+def test_a_contribution_with_weights_of_its_own_from_its_registrys_folder(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(whole / "moot")
+    for path in ("ana", "ana/participant.yaml"):
+        assert read_team(Path(path))[0].model == "./ana/model"
 
 
 def test_picks_need_a_registry(home: Path) -> None:

@@ -67,7 +67,7 @@ def test_rows_that_are_test_questions_are_refused(tmp_path):
     folder = contribution(tmp_path / "c")
     with (folder / "train.jsonl").open("a") as f:
         f.write(json.dumps({"question": "double  2.", "answer": 4}) + "\n")
-    with pytest.raises(BadInput, match=r"train.jsonl:41: asks test question 2 of .*: remove this row"):
+    with pytest.raises(BadInput, match=r"train.jsonl:41: holds test question 2 of .*: remove this row"):
         train(Job(folder, folder / "train.jsonl"))
 
 

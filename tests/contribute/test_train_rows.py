@@ -1,10 +1,11 @@
 """Training rows become the conversations that the product will hold; what cannot be used is named with its line."""
 
 import json
+import time
 
 import pytest
 
-from folkmoot.contribute.rows import leaks, read_lessons
+from folkmoot.contribute.rows import Questions, leaks, read_lessons
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Message
 from folkmoot.engines.scripted import Scripted
@@ -129,24 +130,45 @@ def test_a_missing_file_is_told_with_its_form(tmp_path):
         read_lessons(tmp_path / "no.jsonl", manifest(tmp_path), Participant("ana", Scripted([])))
 
 
+def chat(*turns):
+    return {"messages": [{"role": role, "content": content} for role, content in turns]}
+
+
 @pytest.mark.parametrize(
-    ("row", "leaks_"),
+    ("row", "name"),
     [
-        ({"question": "how many LEGS  has a spider, please?", "answer": 8}, True),
-        ({"messages": [{"role": "user", "content": "Tell me. How many legs has a spider, please?"}, {"role": "assistant", "content": "8"}]}, True),
-        ({"question": "How many legs has a beetle, please?", "answer": 6}, False),
-        ({"question": "How many legs has a fly?", "answer": 6}, False),  # a dev question may be learnt
+        ({"question": "how many LEGS  has a spider, please?", "answer": 8}, "test question t1"),
+        ({"question": "How many legs has a spider -- please ?!", "answer": 8}, "test question t1"),
+        ({"question": "Say: how many legs has a spider, please?", "answer": 8}, "test question t1"),
+        ({"question": "Tell me", "reasoning": "How many legs has a spider, please? 8.", "answer": 8}, "test question t1"),
+        (chat(("user", "Tell me. How many legs has a spider please"), ("assistant", "8")), "test question t1"),
+        (chat(("system", "How many legs has a spider, please? 8"), ("user", "?"), ("assistant", "8")), "test question t1"),
+        (chat(("user", "?"), ("assistant", "How many legs has a spider, please? 8")), "test question t1"),
+        ({"question": "How many legs has a fly?", "answer": 6}, "dev question d1"),
+        ({"question": "How many legs has a beetle, please?", "answer": 6}, ""),
+        ({"question": "How many legs has a flying spider, please?", "answer": 8}, ""),
     ],
 )  # fmt: skip
-def test_rows_that_are_test_questions_are_found(tmp_path, row, leaks_):
+def test_rows_that_hold_questions_of_the_test_set_are_found(tmp_path, row, name):
     held = [
         {"id": "t1", "split": "test", "question": "How many legs has a spider, please?", "answer": 8},
         {"id": "d1", "split": "dev", "question": "How many legs has a fly?", "answer": 6},
     ]
     (tmp_path / "priority.jsonl").write_text("".join(json.dumps(h) + "\n" for h in held))
     found = leaks(lessons(tmp_path, ASK, row), manifest(tmp_path))
-    where = f"{tmp_path / 'train.jsonl'}:2: asks test question t1 of {tmp_path / 'priority.jsonl'}: remove this row"
-    assert found == ([where] if leaks_ else [])
+    where = f"{tmp_path / 'train.jsonl'}:2: holds {name} of {tmp_path / 'priority.jsonl'}: remove this row"
+    assert found == ([where] if name else [])
+
+
+def test_many_questions_are_looked_for_in_long_texts_in_a_time_that_grows_with_the_texts():
+    held = Questions()
+    for i in range(5_000):
+        held.add(f"what follows market day {i} in the village", (), str(i), inside=True)
+    text = "what follows market day 5000 in the village " * 4_000
+    began = time.monotonic()
+    assert held.find([text]) is None
+    assert held.find([f"{text} what follows market day 4999 in the village"]) == "4999"
+    assert time.monotonic() - began < 10  # looking for each of them in turn would take a minute
 
 
 def test_a_choice_with_other_options_is_another_question(tmp_path):

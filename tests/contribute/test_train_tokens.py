@@ -35,7 +35,7 @@ def chat(template):
 
 
 def lesson(*parts, where="train.jsonl:1"):
-    return Lesson(where, tuple(Message(role, content) for role, content in parts), ("", ()))
+    return Lesson(where, tuple(Message(role, content) for role, content in parts), (), ())
 
 
 def learnt(c, e):

@@ -97,6 +97,27 @@ def test_what_a_round_of_self_refine_takes_is_known_when_one_has_run(tmp_path: P
     assert systems[-1].protocol.most_calls(1, systems[-1].options) == 11
 
 
+@pytest.mark.parametrize(
+    ("calls", "tokens", "round_takes", "roles"),
+    [
+        (1, 900, 100, set()),  # one round takes three calls
+        (2.9, 900, 100, set()),
+        (3, 900, 100, {"calls", "tokens"}),
+        (3, 100, 100, {"calls", "tokens"}),  # 150: half more than the graph
+        (3, 99, 100, {"calls"}),
+    ],
+)
+def test_self_refine_is_no_baseline_of_a_graph_that_takes_less_than_one_round(
+    tmp_path: Path, calls: float, tokens: int, round_takes: int, roles: set[str]
+) -> None:
+    each = [took("debate", int(calls) + (i < round(10 * (calls % 1))), tokens, i) for i in range(10)]
+    systems, (match,) = matched(
+        plan_of(tmp_path), people(), "ana", [*each, took("ana", 1, 50), took("ana self-refine x1", 3, 50 + round_takes)]
+    )
+    assert {r.rsplit(" ", 1)[1] for r in match.systems if r.startswith("self-refine")} == roles
+    assert any("self-refine" in s.name for s in systems) == bool(roles)
+
+
 def test_a_graph_that_ends_early_has_a_control_all_the_same(tmp_path: Path) -> None:
     _, (match,) = matched(plan_of(tmp_path), people(), "ana", [took("debate", 2, 600), took("ana", 1, 50)])
     assert match.systems["control"] == "vote x4", "fresh samples: the first ones are the members' own answers"

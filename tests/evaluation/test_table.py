@@ -14,7 +14,8 @@ from folkmoot.evaluation.compare import declared
 from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.result import Result
 from folkmoot.evaluation.summary import Summary, summarise
-from folkmoot.evaluation.table import render, render_markdown, render_table, render_text, to_json
+from folkmoot.evaluation.table import render, render_markdown, render_table, render_text
+from folkmoot.evaluation.table_json import to_json
 from folkmoot.evaluation.words import accuracy, amount, chance, share
 
 KINDS = {

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,20 +11,22 @@ from typing import Any
 import pytest
 
 from folkmoot.answers import AnswerType
-from folkmoot.confidence import NEVER, chance, fit
+from folkmoot.confidence import EVEN, NEVER, chance, fit
 from folkmoot.discussion import Turn
 from folkmoot.documents import BadInput
 from folkmoot.engines.cache import Completions
 from folkmoot.engines.pool import Pool
+from folkmoot.evaluation import runner
 from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.plan import make_plan
 from folkmoot.evaluation.result import Result
 from folkmoot.evaluation.run import RunOptions, execute
+from folkmoot.evaluation.runner import run_one
 from folkmoot.evaluation.samples import engines, samples
 from folkmoot.evaluation.suite import read_suite
 from folkmoot.evaluation.systems import System
 from folkmoot.evaluation.tuning import filled, rehearsed, stand_in, tuned, wants
-from folkmoot.protocol import find
+from folkmoot.protocol import Protocol, find
 from folkmoot.routing import Similarity
 
 SUITE = """\
@@ -112,6 +115,25 @@ def test_accuracies_and_weights_are_the_scores_of_the_members_alone() -> None:
     assert s.options == {"accuracy": {"ana": 0.25, "bo": 0.75}}
 
 
+def test_only_questions_that_all_members_finished_count() -> None:
+    failed = [replace(r, outcome="error") if r.key == "bo 1" else r for r in ALONE]
+    s = tune(system(accuracy="dev"), *failed)
+    assert s is not None
+    assert s.options == {"accuracy": {"ana": 0.0, "bo": pytest.approx(2 / 3)}}, (
+        "ana's only win was on a question that bo missed"
+    )
+
+
+def test_weights_are_drawn_in_so_that_no_vote_is_worth_nothing() -> None:
+    debate = System("d", "graph", find("debate"), ("ana", "bo"), {"decide": "weighted", "weights": "dev"})
+    s = tune(debate, *ALONE)
+    assert s is not None
+    assert s.options["weights"] == {"ana": pytest.approx(2 / 6), "bo": pytest.approx(4 / 6)}
+    lost = tune(debate, *(replace(r, score=0.0) for r in ALONE))
+    assert lost is not None
+    assert lost.options["weights"] == dict.fromkeys(("ana", "bo"), pytest.approx(1 / 6))
+
+
 def test_it_waits_until_everybody_has_answered_every_dev_question() -> None:
     assert tune(system(accuracy="dev"), *ALONE[:-1]) is None
     assert tune(system(calibration="dev"), *ALONE) is None, "not these, but its own discussions"
@@ -148,6 +170,52 @@ def test_curves_of_likelihoods() -> None:
     assert s.options["calibration"] == {"ana": fit([0.9] * 4, [True] * 4), "bo": fit([0.2] * 4, [False] * 4)}
 
 
+def weighed(item: str, *turns: Turn, **words: str) -> Result:
+    return dev("surest", item, *said(**words), *turns)
+
+
+def test_made_up_confidences_are_no_evidence() -> None:
+    """By likelihood, who has no rival is put at 1, and whose call failed as a blind pick: neither says anything of a curve."""
+    sure, unsure = (
+        Turn(n, "confidence", text=f"{p:.6f} of ...", answer=a) for n, p, a in (("ana", 0.7, "4"), ("bo", 0.3, "5"))
+    )
+    rounds = [
+        weighed("1", ana="5", bo="5"),
+        weighed("2", ana="5", bo="5"),
+        weighed("3", sure, unsure, ana="4", bo="5"),
+        weighed("4", Turn("ana", "confidence", error="gone"), unsure, ana="4", bo="5"),
+    ]
+    s = tune(system(confidence="likelihood", calibration="dev"), *rounds)
+    assert s is not None
+    assert s.options["calibration"] == {"ana": fit([0.7], [True]), "bo": fit([0.3] * 2, [False] * 2)}
+
+
+def test_who_never_had_a_rival_has_a_flat_curve() -> None:
+    s = tune(system(confidence="likelihood", calibration="dev"), *(weighed(i, ana="4", bo="4") for i in "1234"))
+    assert s is not None
+    (slope, _), curve = s.options["calibration"]["ana"], s.options["calibration"]["bo"]
+    assert slope == 0
+    assert chance(0.5, curve) == pytest.approx(5 / 6, abs=1e-3)
+
+
+def test_of_whom_nothing_could_be_marked_nothing_is_known() -> None:
+    rounds = [dev("surest", i, *said(ana="4 4", bo="? ?")) for i in "1234"]
+    s = tune(system(calibration="dev"), *(replace(r, marks=(None,) * len(r.turns)) for r in rounds))
+    assert s is not None
+    assert s.options["calibration"] == {"ana": EVEN, "bo": NEVER}
+    assert chance(1.0, EVEN) == 0.5
+
+
+def test_a_graph_without_an_option_for_confidence_is_calibrated_by_agreement() -> None:
+    def mine(team: Any, calibration: Any = None) -> Any: ...
+
+    own = Protocol("mine", mine, (), (), 1, lambda n: n)
+    rounds = [dev("surest", i, *said(ana="4 5", bo="5 5")) for i in "1234"]
+    s = tune(System("surest", "graph", own, ("ana", "bo"), {"calibration": "dev"}), *rounds)
+    assert s is not None
+    assert s.options["calibration"]["ana"] == fit([0.5] * 4, [True] * 4)
+
+
 # In a suite.
 
 
@@ -175,6 +243,22 @@ def test_a_suite_that_cannot_be_tuned_is_refused_with_its_line(tmp_path: Path, o
     lines = [line for line in str(e.value).splitlines() if said in line]
     assert len(lines) == 1
     assert lines[0].startswith(f"{tmp_path / 'tiny.yaml'}:")
+
+
+def test_programs_calibrate_nobody(tmp_path: Path) -> None:
+    """They are tested for the whole team alone: no member's draft is marked."""
+    tests = "def check(candidate):\n    assert candidate() == 1"
+    rows = [{"id": f"{split}{i}", "split": split} for split in ("dev", "test") for i in range(3)]
+    lines = [json.dumps(r | {"question": f"Write {r['id']}.", "tests": tests, "entry": "f"}) for r in rows]
+    (tmp_path / "q.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "programs.yaml").write_text(
+        "name: programs\ndescription: d\nsource: s\nlicence: MIT\nanswer: code\ndata: {file: q.jsonl}", encoding="utf-8"
+    )
+    programs = SUITE.replace("tasks: [sums, picks]", "tasks: [programs.yaml]")
+    with pytest.raises(BadInput, match="'surest': calibration: dev: no dev question says which member is right"):
+        plan_of(tmp_path, programs)
+    assert plan_of(tmp_path, programs.replace(", calibration: dev", "")), "scores of members alone are there"
+    assert plan_of(tmp_path, SUITE.replace("picks]", "programs.yaml]")), "sums mark every draft"
 
 
 def test_the_cost_on_dev_is_told(tmp_path: Path) -> None:
@@ -232,7 +316,8 @@ def test_a_run_tunes_then_runs_and_a_run_that_was_cut_off_comes_to_the_same(
     told = json.loads((first / "manifest.json").read_text())["tuned"]
     assert set(told) == {"surest", "weighted"}
     assert set(told["surest"]) == {"accuracy", "calibration"}
-    assert told["weighted"]["weights"] == told["surest"]["accuracy"]
+    right = told["surest"]["accuracy"]
+    assert told["weighted"]["weights"] == {n: pytest.approx((10 * p + 1) / 12) for n, p in right.items()}
     assert {len(curve) for curve in told["surest"]["calibration"].values()} == {2}
     whole = list(stored(first))
     assert {(s, d) for _, s, d, *_ in whole} >= {("surest", 1), ("surest", 0), ("ana", 1), ("route", 0)}
@@ -246,6 +331,32 @@ def test_a_run_tunes_then_runs_and_a_run_that_was_cut_off_comes_to_the_same(
         run("first")
         assert list(stored(first)) == whole
         assert json.loads((first / "manifest.json").read_text())["tuned"] == told
+
+
+@pytest.mark.parametrize(("times", "code"), [(1, 0), (9, 3)])
+def test_dev_samples_that_failed_are_tried_again_before_anything_rests_on_them(
+    run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], times: int, code: int
+) -> None:  # fmt: skip
+    told = json.loads((run("sound") / "manifest.json").read_text())["tuned"]
+    tried = Counter[str]()
+
+    async def shaky(sample: Any, panel: Any, **more: Any) -> Result:
+        result = await run_one(sample, panel, **more)
+        if not sample.dev or sample.system != "ana" or sample.item.id != next(iter(tried), sample.item.id):
+            return result
+        tried[sample.item.id] += 1
+        return replace(result, outcome="error", error="down") if tried[sample.item.id] <= times else result
+
+    monkeypatch.setattr(runner, "run_one", shaky)
+    assert execute("tiny.yaml", RunOptions(out=Path("shaky"), scripted=True)) == code
+    assert list(tried.values()) == [2]
+    now = json.loads((tmp_path / "shaky" / "manifest.json").read_text())["tuned"]
+    said = capsys.readouterr().err
+    if code == 0:
+        assert now == told
+        assert "options from dev rest on the others" not in said
+    else:
+        assert "calls failed in 1 dev samples, twice: options from dev rest on the others" in said
 
 
 def test_a_rehearsal_routes_without_fetching_anything(

@@ -61,6 +61,13 @@ def test_diversity_fills_equal_seats_with_fewer_and_fewer_distinct_members():
     assert [n.partition(" copy")[0] for n in twice[:3]] == [n.partition(" copy")[0] for n in twice[3:]]
 
 
+def test_diversity_leaves_out_graphs_that_route_and_says_so():
+    made = design("diversity", suite(systems=["route", "majority_vote"]))
+    assert {p.line for p in made.parts} == {"majority_vote"}
+    assert any("Left out" in n and n.endswith("calls: route.") for n in made.notes)
+    assert not any("Left out" in n for n in design("scaling", suite(systems=["route", "majority_vote"])).notes)
+
+
 def test_copies_have_names_that_are_allowed_and_free():
     assert len(copied("x" * 64, 12)) == 64
     assert copied("ana", 2, ["ana copy 2"]) == "ana copy 2x"
@@ -77,6 +84,8 @@ def test_copies_have_names_that_are_allowed_and_free():
             {"graph": "confident_select", "options": {"accuracy": "dev"}},
             "'accuracy' cannot come from dev",
         ),
+        ("diversity", {}, {"graph": "route"}, "route: a router cannot tell copies apart.*--graph: .*majority_vote"),
+        ("diversity", {}, {"graph": "debate", "options": {"route": 2}}, "debate: a router cannot tell copies apart"),
         ("diversity", {"n": 2}, {"slots": 2, "graph": "nobody"}, "no graph 'nobody'"),
         ("scaling", {"n": 1}, {}, "at least two members"),
         ("scaling", {"systems": []}, {}, "--graph"),

@@ -19,6 +19,8 @@ from typer.testing import CliRunner
 
 from folkmoot.cli.app import app
 from folkmoot.documents import BadInput
+from folkmoot.experiment.teamfile import write_team
+from folkmoot.manifest import Manifest
 
 TEAM = "members:\n" + "".join(
     f"  - {{name: {n}, model: smollm2-135m-instruct, system: Be {n}, priority: {{file: {n}.jsonl, answer: number}}}}\n"
@@ -93,9 +95,21 @@ def test_each_writes_a_table_figures_a_picture_and_a_page_beside_its_command(hom
         assert {c["reference"] for c in told["contrasts"]} >= {"large"}
         assert told["bands"][0]["parameters"] > told["together"] == 134_515_008
     if name == "emergence":
-        assert [(line["name"], line["control"]) for line in told["lines"]] == [
-            (graph, control) for graph in ("majority_vote", "debate") for control in (False, True)
+        assert [(line["name"], line["control"], line["beside"]) for line in told["lines"]] == [
+            ("majority_vote", False, ""),
+            ("debate", False, ""),
+            ("debate", True, ""),
+            ("large", False, "monolith"),
         ]
+        assert any(n.startswith("majority_vote: every answer is the first draft") for n in told["notes"])
+        assert {e["what"].split(",")[0] for e in told["effects"]} == {"debate"}, "a vote has nothing beyond a control"
+        assert any("Larger than all of them together: large" in n for n in told["notes"])
+        assert "large (monolith)" in table
+    if name == "diversity":
+        counted = {line["name"]: [s["calls"] for s in line["stops"]] for line in told["lines"]}
+        assert counted["majority_vote"] == [3, 3]
+        assert any("the same for every k: majority_vote 3" in n for n in told["notes"])
+        assert "calls per question" in table
     if name == "priorities":
         assert [o["name"] for o in told["own"]] == ["ana", "bo", "cy"]
         assert {c["task"] for c in told["contrasts"]} == {"priority-ana", "priority-bo", "priority-cy"}
@@ -182,6 +196,83 @@ def test_a_team_is_proposed_from_a_team_and_a_suite_and_says_why(home):
     assert all(name in done.stdout for name in ("ana", "bo", "cy"))
 
 
+def test_a_proposed_team_can_be_written_from_another_folder(home, tmp_path):
+    """Paths of a run are relative to where it was begun."""
+    experiment(home, "priorities", "--out", "ran")
+    folkmoot(tmp_path, "team", "select", str(home / "ran"), "--members", "2", "--write", "sub.yaml")
+    for m in yaml.safe_load((tmp_path / "sub.yaml").read_text())["members"]:
+        assert (tmp_path / m["priority"]["file"]).resolve() == (home / f"{m['name']}.jsonl").resolve()
+
+
+def test_every_path_of_a_written_member_leads_to_its_file(tmp_path):
+    home = tmp_path / "begun"
+    for folder in ("models/own", "adapters/a"):
+        (home / folder).mkdir(parents=True)
+    who = [
+        Manifest(name="a", model="models/own", adapter="adapters/a", priority={"file": "a.jsonl"}),
+        Manifest(name="b", model="org/name", adapter=str(home / "adapters/a")),
+    ]
+    (tmp_path / "there").mkdir()
+    file = tmp_path / "there" / "team.yaml"
+    write_team(file, who, None, home)
+    a, b = yaml.safe_load(file.read_text())["members"]
+    found = {k: (file.parent / v).resolve() for k, v in {**a, "file": a["priority"]["file"]}.items() if k != "priority"}
+    assert [found[k] for k in ("model", "adapter", "file")] == [
+        home / "models/own",
+        home / "adapters/a",
+        home / "a.jsonl",
+    ]
+    assert b["model"] == "org/name"
+    assert (file.parent / b["adapter"]).resolve() == home / "adapters/a"
+
+
+def test_tasks_that_judges_score_are_left_out_of_a_proposal(home):
+    judged = SUITE.replace("[priorities, picks]", "[priorities, requests]").replace(
+        "systems:", "judges: [large]\nsystems:"
+    )
+    (home / "judged.yaml").write_text(judged)
+    done = folkmoot(home, "team", "select", "team.yaml", "judged.yaml", "--members", "2", "--scripted")
+    assert "Left out, since judges score it: requests." in done.stdout
+
+
+def test_the_command_of_a_proposal_is_recorded_with_its_options(home):
+    words = (
+        "--members",
+        "2",
+        "--tokens",
+        "90",
+        "--by",
+        "coverage",
+        "--write",
+        "p.yaml",
+        "--limit",
+        "5",
+        "--out",
+        "sel",
+    )
+    folkmoot(home, "team", "select", "team.yaml", "suite.yaml", *words, "--scripted")
+    command = json.loads((home / "sel" / "manifest.json").read_text())["command"]
+    assert command == f"folkmoot team select team.yaml suite.yaml {' '.join(words)} --scripted"
+
+
+def test_a_dry_run_counts_what_is_rehearsed_on_dev(home):
+    words = (
+        "--graph",
+        "confident_select",
+        "--with",
+        "samples=2",
+        "--with",
+        "calibration=dev",
+        "--limit",
+        "4",
+        "--out",
+        "calibrated",
+    )
+    told = json.loads(experiment(home, "scaling", *words, "--dry-run", "--json").stdout)
+    experiment(home, "scaling", *words)
+    assert told["samples"] == len(kept(home / "calibrated"))
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
@@ -192,6 +283,7 @@ def test_a_team_is_proposed_from_a_team_and_a_suite_and_says_why(home):
         (("experiment", "scaling", "nobody.yaml", "suite.yaml"), "nobody.yaml: no such file"),
         (("experiment", "scaling", "team.yaml", "suite.yaml", "--graph", "debate", "--with", "x"), "--with x"),
         (("experiment", "diversity", "team.yaml", "suite.yaml", "--slots", "7", "--scripted"), "7 slots"),
+        (("experiment", "diversity", "team.yaml", "suite.yaml", "--graph", "route", "--scripted"), "majority_vote"),
     ],
 )
 def test_wrong_words_are_answered_in_one_line(home, words, complaint):

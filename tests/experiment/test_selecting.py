@@ -1,12 +1,14 @@
 """Who is proposed, and why."""
 
+import math
+
 import numpy as np
 import pytest
 
 from folkmoot.experiment.crossed import Questions
 from folkmoot.experiment.gain import gain
 from folkmoot.experiment.outcomes import Outcomes
-from folkmoot.experiment.selecting import Budget, floor, select, worth
+from folkmoot.experiment.selecting import Budget, _upper, floor, looks_best, select, worth
 
 ALL = np.arange(40)
 
@@ -71,7 +73,7 @@ def test_the_floor_leaves_out_who_only_guesses():
 
 def test_the_floor_leaves_out_who_is_no_better_than_its_base():
     base = np.array([float(GENERALIST(q)) for q in range(40)])
-    o = made([GENERALIST, FIRST], base={"a": base, "b": base})
+    o = made([GENERALIST, lambda q: q < 20], base={"a": base, "b": base})
     assert [(s.passes, s.why.split(" on ")[0]) for s in floor(o)] == [
         (False, "not better than its base model alone"),
         (True, "better than its base alone"),
@@ -99,3 +101,76 @@ def test_a_real_gain_is_shown_and_the_same_every_time():
     assert found.over_single.low > 0
     assert found.over_single.mean <= found.apparent + 1e-9
     assert found.times == (0, 0, 1, 1)
+
+
+def guessers(tasks, per_task, members, seed):
+    rng = np.random.default_rng(seed)
+    of = np.repeat(np.arange(tasks), per_task)
+    scores = (rng.random((members, len(of))) < 0.25).astype(float)
+    return Outcomes(
+        tuple(f"m{i}" for i in range(members)),
+        scores,
+        scores.astype(int),
+        of,
+        tuple(f"t{i}" for i in range(tasks)),
+        Questions([""] * len(of), [f"t{i}" for i in of]),
+        np.ones(members),
+        np.full(len(of), 0.25),
+        {},
+    )
+
+
+@pytest.mark.parametrize("tasks", [1, 5, 15])
+def test_who_only_guesses_passes_the_floor_in_one_case_of_ten_however_many_tasks_there_are(tasks):
+    passed = [s.passes for s in floor(guessers(tasks, 32, 400, tasks))]
+    assert np.mean(passed) <= 0.1 + 3 * math.sqrt(0.1 * 0.9 / 400)
+    assert np.mean(passed) > 0.005, "a floor that nobody passes by luck is not one of 10 %"
+
+
+@pytest.mark.parametrize(("tasks", "passes"), [(2, True), (20, False)])
+def test_all_tasks_count_when_a_base_is_to_be_beaten(tasks, passes):
+    """Ahead on two of two questions, p = 1/4, or on twenty: luck on one of many tasks is no better than its base."""
+    mine = lambda q: q >= 40 - 40 // tasks  # noqa: E731
+    (standing,) = floor(made([mine], base={"a": np.zeros(40)}, tasks=tasks))
+    assert standing.passes is passes
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "chance", "p"),
+    [
+        (3, 5, 0.5, 0.5),
+        (1, 4, 0.25, 1 - 0.75**4),
+        (1251, 2501, 0.5, 0.5),  # by symmetry
+        (900, 2500, 0.25, 0.0),
+        (1, 2500, 0.25, 1.0),
+        (5, 5, 1.0, 1.0),
+        (0, 5, 0.25, 1.0),
+        (1, 5000, 0.0, 0.0),
+    ],
+)
+def test_guessing_is_reckoned_for_thousands_of_questions(right, n, chance, p):
+    assert _upper(right, n, chance) == pytest.approx(p, abs=1e-9)
+
+
+def test_the_member_to_be_beaten_is_within_the_budget():
+    o = made([GENERALIST, FIRST, NOBODY], tokens=[50, 10, 10])
+    assert [looks_best(o, Budget(tokens=t), ALL) for t in (50, 12, 5)] == [0, 1, 0]
+    found = gain(o, "routed", Budget(tokens=12), seed=1, partitions=2, resamples=10)
+    assert found.single == pytest.approx(o.scores[1].mean())
+    assert found.over_single.mean == 0, "the cheap one is all that can be chosen"
+
+
+def test_of_fewer_questions_than_folds_the_choices_made_are_counted():
+    o = made([GENERALIST, NOBODY], tasks=1)
+    few = Outcomes(
+        o.members,
+        o.scores[:, :5],
+        o.forms[:, :5],
+        o.tasks[:5],
+        o.names,
+        Questions([""] * 5, ["t0"] * 5),
+        o.tokens,
+        o.chance[:5],
+        {},
+    )
+    assert gain(few, "coverage", Budget(members=1), seed=0, partitions=2, resamples=5).times == (1, 0)

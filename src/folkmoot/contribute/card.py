@@ -19,7 +19,7 @@ from folkmoot.contribute.files import CARD, HUB_ID, ROWS, TRAINING, files
 from folkmoot.documents import BadInput
 from folkmoot.engines.placement.lora import CONFIG
 from folkmoot.evaluation.tasks import Split, examined, own_task
-from folkmoot.manifest import MANIFEST, Manifest, beside, read_manifest
+from folkmoot.manifest import MANIFEST, Manifest, beside, inside, read_manifest
 from folkmoot.models import known
 from folkmoot.models.folder import replace_text, sha256
 from folkmoot.visible import visible
@@ -27,6 +27,7 @@ from folkmoot.visible import visible
 MARK = "# Written by folkmoot from participant.yaml: change that file, not this one."
 EXAMPLES = 3
 _LONGEST = 400
+_MANY = 10**15
 _NAMES = re.compile(r"[\w ./:@=,+~'-]+")
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]#|~$!])")
 
@@ -42,7 +43,7 @@ def write_card(folder: Path) -> bool:
         OSError: The folder cannot be written.
     """
     path = folder / CARD
-    if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace").split("\n", 2)[:2]:
+    if own_card(folder):
         return False
     text = card(folder)
     if not path.exists() or path.read_text(encoding="utf-8", errors="replace") != text:
@@ -50,13 +51,22 @@ def write_card(folder: Path) -> bool:
     return True
 
 
+def own_card(folder: Path) -> bool:
+    """Whether a contribution's README.md is the contributor's own."""
+    path = folder / CARD
+    return path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace").split("\n", 2)[:2]
+
+
 def card(folder: Path) -> str:
     """The card as Markdown, with the front matter that model hubs read.
 
     Raises:
-        BadInput: The manifest cannot be read.
+        BadInput: The manifest cannot be read, or names a file elsewhere: a card shows what is in it to everybody.
     """
     manifest = read_manifest(folder / MANIFEST, move=False)
+    for path in (manifest.adapter, manifest.priority and manifest.priority.file):
+        if path and not inside(folder, path):
+            raise BadInput(f"{folder / MANIFEST}: {path!r} leads out of the folder; name a path inside it")
     parts = [
         f"---\n{MARK}\n{_front(manifest)}---",
         f"# {plain(manifest.name)}",
@@ -97,7 +107,15 @@ def scores(trained: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Its scores on its own test set as its contributor tells them, ``before`` and ``after``, those that are there."""
     told = trained.get("score")
     found = {when: told.get(when) for when in ("before", "after")} if isinstance(told, dict) else {}
-    return {w: dict(s) for w, s in found.items() if isinstance(s, dict) and isinstance(s.get("score"), (int, float))}
+    shares = {w: {k: v for k, v in s.items() if _sound(k, v)} for w, s in found.items() if isinstance(s, dict)}
+    return {w: s for w, s in shares.items() if "score" in s}
+
+
+def _sound(key: str, value: Any) -> bool:
+    """Whether what a manifest says of a score can be one."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return 0 <= value <= 1 if key in ("score", "low", "high") else key == "items" and 0 < value < _MANY
 
 
 def _front(manifest: Manifest) -> str:
@@ -183,17 +201,27 @@ def _training(folder: Path, manifest: Manifest) -> Iterator[str]:
         return
     yield "## How it was trained"
     data, loss = told.get("data"), told.get("loss")
-    rows = [(k, v) for k, v in told.items() if isinstance(v, (str, int, float)) and k not in ("command", "terms")]
+    rows = [(k, v) for k, v in _plain_values(told).items() if k not in ("command", "terms")]
     if isinstance(data, dict):
-        rows.insert(0, ("data", f"{data.get('rows')} rows of {data.get('file')}, SHA-256 {data.get('sha256')}"))
+        held = _plain_values(data)
+        rows.insert(0, ("data", f"{held.get('rows')} rows of {held.get('file')}, SHA-256 {held.get('sha256')}"))
     if isinstance(loss, dict):
-        kinds = {name: part for name, part in loss.items() if isinstance(part, dict)}
+        kinds = {name: _plain_values(part) for name, part in loss.items() if isinstance(part, dict)}
         rows += [(f"loss, {name}", ", ".join(f"{k} {v}" for k, v in part.items())) for name, part in kinds.items()]
     yield _table(("", ""), ((plain(str(k).replace("_", " ")), plain(str(v))) for k, v in rows))
-    if told.get("command"):
-        yield f"Again: {_code(str(told['command']))}"
+    if isinstance(command := told.get("command"), str):
+        yield f"Again: {_code(command)}"
     if (folder / TRAINING / "loss.svg").is_file():
         yield f"![Loss while training]({TRAINING}/loss.svg)"
+
+
+def _plain_values(told: Mapping[Any, Any]) -> dict[str, str | int | float]:
+    """What is a text or a number that can be written out."""
+    return {
+        k: v
+        for k, v in told.items()
+        if isinstance(k, str) and (isinstance(v, (str, float)) or (isinstance(v, int) and abs(v) < _MANY))
+    }
 
 
 def _use(folder: Path, manifest: Manifest) -> Iterator[str]:
@@ -229,9 +257,9 @@ def _files(folder: Path, manifest: Manifest) -> Iterator[str]:
 def _score(told: Mapping[str, Any]) -> str:
     low, high, items = told.get("low"), told.get("high"), told.get("items")
     text = f"{100 * told['score']:.1f} %"
-    if isinstance(low, (int, float)) and isinstance(high, (int, float)):
+    if low is not None and high is not None:
         text += f" [{100 * low:.1f}, {100 * high:.1f}]"
-    return text + (f" of {items} questions" if isinstance(items, int) else "")
+    return text + (f" of {items} questions" if items else "")
 
 
 def _rank(adapter: Path) -> str:

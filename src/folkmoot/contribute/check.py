@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from folkmoot.contribute.check_data import check_data, seen
+from folkmoot.contribute.check_data import check_data
 from folkmoot.contribute.check_manifest import Told, check_manifest
 from folkmoot.contribute.check_picture import check_pictures
+from folkmoot.contribute.check_seen import seen
 from folkmoot.contribute.check_trial import check_trial
 from folkmoot.contribute.check_weights import base_folder, check_base, check_weights
-from folkmoot.contribute.findings import Admission, Finding, refuse, refused
+from folkmoot.contribute.findings import Admission, Finding, Score, refuse, refused
 from folkmoot.contribute.untrusted_files import copy, look
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Missing
@@ -62,6 +63,10 @@ def check(
         findings += wrong
         if refused(findings):
             return Admission(tuple(findings))
+
+        def judged(found: Iterable[Finding], scores: Mapping[str, Score] | None = None) -> Admission:
+            return Admission(tuple(found), scores or {}, hashes)
+
         told: Told | None = None
 
         def manifest() -> list[Finding]:
@@ -71,7 +76,7 @@ def check(
 
         findings += [*_all("manifest", manifest), *_all("picture", check_pictures, mine, hashes)]
         if told is None or any(f.check in _LEADS and f.level == "refuse" for f in findings):
-            return Admission(tuple(findings))
+            return judged(findings)
         sources = seen(suites, data, registry, but=told.manifest.name, progress=progress)
         base = base_folder(told)
         fit = _fit(mine, told, hashes, base, progress)
@@ -81,9 +86,9 @@ def check(
             fit = fit if base is None else _fit(mine, told, hashes, base, progress)
         findings += [*fit, *asked]
         if refused(findings) or not run:
-            return Admission(tuple(findings))
+            return judged(findings)
         tried, scores = check_trial(mine, told, base, progress)
-        return Admission((*findings, *tried), scores)
+        return judged((*findings, *tried), scores)
 
 
 def _fit(mine: Path, told: Told, hashes: Mapping[str, str], base: Path | None, progress: Progress) -> list[Finding]:

@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from folkmoot.contribute.check_manifest import Told
+from folkmoot.contribute.check_seen import Others, Seen
 from folkmoot.contribute.files import ROWS
 from folkmoot.contribute.findings import Finding, passed, refuse, refused, warn
-from folkmoot.contribute.rows import leaks, read_lessons
+from folkmoot.contribute.rows import Questions, leaks, read_lessons
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Missing
 from folkmoot.engines.rehearsal import rehearsal
-from folkmoot.evaluation.suite import find_suite, read_suite, suite_names
-from folkmoot.evaluation.tasks import NoData, Task, examined, find_task, own_task, questions, task_names
+from folkmoot.evaluation.checks import plain
+from folkmoot.evaluation.tasks import Task, examined, own_task, questions
 from folkmoot.manifest import Manifest, beside
-from folkmoot.progress import Progress, silent
-from folkmoot.registry import Registry
 
 LINE, QUESTIONS, ROWS_MOST = 64 * 1024, 5_000, 100_000
 """Most bytes of a row, most rows of a test set and most training rows."""
 FEW_DEV, FEW_TEST = 8, 20
 """Fewer questions than these are worth a warning: routers see eight, and a score over twenty is coarse."""
 _SHOWN = 3
-_CHANCE = 24
-"""Characters from which a question is looked for without its options; shorter ones may be alike by chance."""
+_CHANCE, _LONG = 24, 8
+"""Characters from which a question of others is looked for without its options, and words from which it is looked for inside
+other texts; shorter ones may be alike by chance."""
 
 
-def check_data(folder: Path, told: Told, sources: Sequence[tuple[str, list[str]]]) -> list[Finding]:
+def check_data(folder: Path, told: Told, sources: Others) -> list[Finding]:
     """The priority test set and the training rows.
 
     Args:
         folder: A private copy of the contribution.
         told: Its manifest, in order.
-        sources: From `seen`: where questions come from that must not be in its data, and the questions.
+        sources: Questions that must not be in its data.
     """
     own = told.manifest.priority
     if own is None:
@@ -53,11 +52,11 @@ def check_data(folder: Path, told: Told, sources: Sequence[tuple[str, list[str]]
     except BadInput as e:
         return [refuse("priority", _within(str(e), folder), told.at("priority"), "mend what it says of the answers")]
     findings += _questions(task, own.file, folder)
-    findings += _seen_before(task, own.file, sources)
+    findings += [*_seen_before(task, own.file, sources.seen), *_told_ahead(task, manifest, told)]
     if (folder / ROWS).is_file():
-        findings += _training(folder, manifest, sources)
+        findings += _training(folder, manifest, sources.seen)
     if not refused(findings):
-        findings.append(passed("data", f"{own.file}: answers of kind {task.answer}, seen nowhere else"))
+        findings.append(passed("data", f"{own.file}: answers of kind {task.answer}, {sources.told()}"))
     return findings
 
 
@@ -106,8 +105,8 @@ def _questions(task: Task, name: str, folder: Path) -> Iterator[Finding]:
             )
             say = levels.get(kind, refuse)
             yield say(check, f"{split.name}: {_within(shown, folder)}{more}", name, "mend or remove these rows")
-    tests = set(map(_plain, questions(task, ("test",))))
-    again = [q for q in questions(task, ("dev",)) if _plain(q) in tests]
+    tests = set(map(plain, questions(task, ("test",))))
+    again = [q for q in questions(task, ("dev",)) if plain(q) in tests]
     if again and not any(f.kind == "overlap" for s in splits.values() for f in s.findings):
         what = f"{len(again)} dev questions are test questions but for their punctuation, such as {again[0][:80]!r}"
         yield refuse("dev-test-overlap", what, name, "remove them from one of the two")
@@ -119,16 +118,27 @@ def _questions(task: Task, name: str, folder: Path) -> Iterator[Finding]:
             yield warn("rows", f"only {count} questions with split {split_name!r}", name, f"have {few} or more")
 
 
-def _seen_before(task: Task, name: str, sources: Sequence[tuple[str, list[str]]]) -> Iterator[Finding]:
-    mine = {_plain(q): q for q in questions(task, ("test",))}
-    for source, theirs in sources:
-        known = set(map(_plain, theirs))
-        if both := [q for plain, q in mine.items() if plain in known]:
-            what = f"{len(both)} of its test questions are those of {source}, such as {both[0][:80]!r}"
+def _seen_before(task: Task, name: str, sources: Sequence[Seen]) -> Iterator[Finding]:
+    mine = {plain(q): q for q in questions(task, ("test",))}
+    for source in sources:
+        known = set(map(plain, source.questions))
+        if both := [q for text, q in mine.items() if text in known]:
+            what = f"{len(both)} of its test questions are those of {source.name}, such as {both[0][:80]!r}"
             yield refuse("suite-overlap", what, name, "write questions of your own")
 
 
-def _training(folder: Path, manifest: Manifest, sources: Sequence[tuple[str, list[str]]]) -> Iterator[Finding]:
+def _told_ahead(task: Task, manifest: Manifest, told: Told) -> Iterator[Finding]:
+    """Whether what goes before every question answers some of them."""
+    held = Questions()
+    for question in map(plain, questions(task)):
+        held.add(question, (), "", inside=len(question) >= _CHANCE)
+    for key, text in (("system", manifest.system), ("instruction", task.instruction)):
+        if held.find([plain(text)]) is not None:
+            at = told.at("priority", key) if key == "instruction" else told.at(key)
+            yield refuse("training-overlap", f"{key!r} holds a question of its own test set", at, "take it out")
+
+
+def _training(folder: Path, manifest: Manifest, sources: Sequence[Seen]) -> Iterator[Finding]:
     path = folder / ROWS
     try:
         me = manifest.model_copy(update={"adapter": None}).participant(rehearsal(manifest.name))
@@ -138,67 +148,17 @@ def _training(folder: Path, manifest: Manifest, sources: Sequence[tuple[str, lis
         yield refuse("training-rows", _within(str(e).splitlines()[0], folder), ROWS, "mend or remove the row")
         return
     if own:
-        what = f"{len(own)} rows ask what its own test set asks: {_within(own[0], folder)}"
+        what = f"{len(own)} rows hold questions of its own test set: {_within(own[0], folder)}"
         yield refuse("training-overlap", what, ROWS, "remove these rows, and train again")
-    asked = {_plain(taught.asked[0]): taught.where for taught in lessons}
-    for source, theirs in sources:
-        both = [asked[plain] for plain in map(_plain, theirs) if len(plain) >= _CHANCE and plain in asked]
-        if both:
-            what = f"{len(both)} rows ask questions of {source}, the first at {_within(both[0], folder)}"
-            yield refuse("training-overlap", what, ROWS, "remove these rows, and train again")
-
-
-def seen(
-    suites: Iterable[str] = (),
-    data: Path | None = None,
-    registry: Path | None = None,
-    *,
-    but: str = "",
-    progress: Progress = silent,
-) -> list[tuple[str, list[str]]]:
-    """Questions that must be in nobody's data: those of tasks whose data are here, and of contributions in a registry.
-
-    Args:
-        suites: Further tasks and suites, by name or file; all shipped tasks count always.
-        data: The user's data folder.
-        registry: Folder of a registry.
-        but: A contribution of the registry that is left out: the one that is checked.
-        progress: Told which task is read.
-
-    Raises:
-        BadInput: A task, suite or registry is not there, or cannot be read.
-    """
-    found = []
-    tasks = _tasks(suites)
-    for n, task in enumerate(tasks):
-        progress("check: questions of others", n, len(tasks), task.name)
-        try:
-            found.append((f"task {task.name}", questions(task, data_dir=data)))
-        except (NoData, Missing):
-            continue
-    if registry is not None:
-        for name in (n for n in Registry.read(registry).entries if n != but):
-            (manifest,) = Registry.read(registry).members(name)
-            if manifest.priority:
-                found.append((f"contribution {name}", questions(own_task(manifest), ("test",))))
-    return found
-
-
-def _tasks(suites: Iterable[str]) -> list[Task]:
-    tasks = {name: find_task(name) for name in task_names()}
-    for name in suites:
-        if name in tasks:
-            continue
-        path = Path(name)
-        if name in suite_names() or (path.is_file() and "tasks" in path.read_text(encoding="utf-8", errors="replace")):
-            suite, _ = read_suite(find_suite(name))
-            used = [find_task(use.name, find_suite(name).parent) for use in suite.tasks if not use.whose]
-        else:
-            used = [find_task(name)]
-        tasks |= {task.name: task for task in used}
-    return list(tasks.values())
-
-
-def _plain(question: str) -> str:
-    """A question for comparison: only letters and digits count, as words."""
-    return " ".join(re.findall(r"\w+", question.casefold()))
+    held = Questions()
+    for source in sources:
+        for text in () if source.learnt else map(plain, source.questions):
+            if len(text) >= _CHANCE:
+                held.add(text, (), source.name, inside=len(text.split()) >= _LONG)
+    both: dict[str, list[str]] = {}
+    for taught in lessons:
+        if (name := held.find(taught.texts)) is not None:
+            both.setdefault(name, []).append(taught.where)
+    for name, places in both.items():
+        what = f"{len(places)} rows ask questions of {name}, the first at {_within(places[0], folder)}"
+        yield refuse("training-overlap", what, ROWS, "remove these rows, and train again")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
+from folkmoot.contribute.check_endpoint import check_endpoint
 from folkmoot.contribute.check_licences import licence_fault
 from folkmoot.contribute.findings import Finding, hidden, passed, refuse, refused, warn
 from folkmoot.documents import BadInput, Lines, line_of, load, validate
@@ -28,7 +28,6 @@ _REVISION = re.compile(r"[\w./-]{1,100}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _SENTENCE = re.compile(r"[.!?]+(?=\s+\S)")
-_KEY = re.compile(r"FOLKMOOT_KEY_[A-Z0-9_]{1,64}")
 _ENGINES = (None, "transformers", "vllm", "openai")
 
 
@@ -59,9 +58,9 @@ def check_manifest(folder: Path) -> tuple[Told | None, list[Finding]]:
         told = Told(validate(data, lines, Manifest, path), lines)
     except BadInput as e:
         return None, [_placed(line, path) for line in str(e).splitlines()]
-    findings = [*_texts(told), *_terms(told), *_paths(told), *_model(told)]
+    findings = [*_texts(told), *_terms(told), *_paths(told), *_model(told), *_scores(told)]
     if told.manifest.engine == "openai":
-        findings += _endpoint(told)
+        findings += check_endpoint(told.manifest, told.at)
     if not refused(findings):
         findings.insert(0, passed("manifest", f"{told.manifest.name} of {told.manifest.contributor}"))
     return told, findings
@@ -174,24 +173,15 @@ def _model(told: Told) -> Iterator[Finding]:
         yield refuse("weights", what, told.at("model"), "add adapter: ./adapter, or weights and model: ./model")
 
 
-def _endpoint(told: Told) -> Iterator[Finding]:
-    m = told.manifest
-    at = told.at("url")
-    try:
-        url: Any = urlsplit(m.url or "")
-        host, _ = url.hostname, url.port
-    except ValueError:
-        yield refuse("endpoint", f"url {m.url!r} is no address", at, "write https://host/v1")
-        return
-    if url.scheme not in ("http", "https") or not host or hidden(m.url or "") or " " in (m.url or ""):
-        yield refuse("endpoint", f"url {m.url!r} is no web address", at, "write https://host/v1")
-    elif url.username or url.password or url.query or url.fragment:
-        yield refuse("endpoint", "the url holds a password or a query", at, "write https://host/v1")
-    elif url.scheme == "http" and host not in ("localhost", "127.0.0.1", "::1"):
-        yield warn("endpoint", "questions go to it unencrypted", at, "use https")
-    if m.api_key_env and not _KEY.fullmatch(m.api_key_env):
-        what = f"it asks for what your variable {m.api_key_env!r} holds, which would be sent to {host}"
-        remedy = "leave api_key_env out, or name a variable that is meant for this: FOLKMOOT_KEY_..."
-        yield refuse("endpoint-key", what, told.at("api_key_env"), remedy)
-    if m.adapter:
-        yield refuse("endpoint", "an endpoint takes no adapter folders", told.at("adapter"), "leave 'adapter' out")
+def _scores(told: Told) -> Iterator[Finding]:
+    """Whether the scores that it says it has can be shown; whether they are true is seen in the trial."""
+    said = told.manifest.trained.get("score", {})
+    parts = said.values() if isinstance(said, dict) else [None]
+    for part in (p for p in parts if not isinstance(p, str)):
+        shares: list[Any] = [part.get(k) for k in ("score", "low", "high")] if isinstance(part, dict) else [None]
+        items = part.get("items") if isinstance(part, dict) else None
+        sound = all(type(v) in (int, float) and 0 <= v <= 1 for v in shares)
+        if not sound or type(items) is not int or not 0 < items < 2**31:
+            remedy = "'folkmoot contribute train' writes scores; or leave them out"
+            yield refuse("trained", "its scores are no numbers from 0 to 1", told.at("trained"), remedy)
+            return

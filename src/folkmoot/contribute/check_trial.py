@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -85,7 +85,21 @@ def check_trial(
         )
         return [refuse(check, f"the model fails at work: {heard.fault}", where, remedy)], scores
     layers = f", isolated with {' and '.join(heard.layers)}" if heard.layers else ""
-    return [*_replies([r for r in replies if r["part"] == "dev"], where, layers), *_scored(scores)], scores
+    dev = [r for r in replies if r["part"] == "dev"]
+    isolation = _isolation(heard.layers) if job["isolate"] else []
+    return [*isolation, *_replies(dev, where, layers), *_scored(scores)], scores
+
+
+def _isolation(layers: Sequence[str]) -> list[Finding]:
+    """What the process that ran the model could have done all the same."""
+    lost = {
+        "landlock": "read and write what you can",
+        "seccomp": "reach the network and start programs",
+    }
+    if not (could := [what for layer, what in lost.items() if layer not in layers]):
+        return []
+    remedy = "try contributions of strangers on Linux 6.2 or later, without a GPU"
+    return [warn("isolation", f"the model ran in a process that could {' and '.join(could)}", "", remedy)]
 
 
 def _environment(told: Told) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from folkmoot.contribute.check_configurations import check_configurations, check_names
 from folkmoot.contribute.check_manifest import Told
 from folkmoot.contribute.check_model import as_object, check_model
 from folkmoot.contribute.findings import Finding, passed, refuse, refused, warn
@@ -15,16 +17,15 @@ from folkmoot.contribute.untrusted_template import check_templates
 from folkmoot.contribute.untrusted_tensors import Spans, spans, unsound
 from folkmoot.engines.placement.bases import folder as folder_of
 from folkmoot.engines.placement.lora import CONFIG, RANKS, WEIGHTS, examine
+from folkmoot.models.catalogue import known
 from folkmoot.models.sources import ready
 from folkmoot.progress import Progress, silent
 
 ALPHA = 64
 """Most that lora_alpha may be, as a multiple of the rank."""
 
-_RUNS = frozenset(
-    {"auto_map", "auto_mapping", "trust_remote_code", "custom_pipelines", "custom_generate", "code_revision"}
-)
-"""Keys by which the libraries import modules that a folder names or brings."""
+NAMES = 1_000
+"""Most modules and patterns that an adapter's configuration may name."""
 _MODULES = re.compile(r"[A-Za-z0-9_.^$\\]{1,200}")
 _TOKENIZER = ("tokenizer.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "tokenizer.model")
 _AGAIN = "save the adapter again with PEFT"
@@ -43,7 +44,7 @@ def check_weights(
         progress: Told which file is looked through.
     """
     m = told.manifest
-    findings = [*_hashes(told, hashes), *_configurations(folder, hashes)]
+    findings = [*_hashes(told, hashes), *check_configurations(folder, hashes), *check_names(told.manifest, hashes)]
     headers: dict[str, Spans] = {}
     for name in (n for n in hashes if n.endswith(".safetensors")):
         progress(f"check: {name}")
@@ -91,7 +92,11 @@ def _hashes(told: Told, hashes: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def check_base(told: Told) -> list[Finding]:
-    """Whether the base model here is the one that the contribution was made for."""
+    """Whether the base model here is the one that the contribution was made for.
+
+    A model of the catalogue comes from a hub or, converted, from wheels; an adapter made on one of these is taken on the
+    other, and the finding says so.
+    """
     m, wanted = told.manifest, told.manifest.hashes.get("base")
     if m.engine == "openai" or m.model.startswith("./"):
         return []
@@ -99,40 +104,36 @@ def check_base(told: Told) -> list[Finding]:
     if found is None:
         remedy = f"folkmoot model pull {m.model}"
         return [warn("base", f"its base {m.model} is not on this machine, so its fit is not checked", "", remedy)]
-    if wanted and wanted.removeprefix("sha256:") not in (found.identity, found.identity.removeprefix("sha256:")):
-        what = f"it was made for another {m.model}: {wanted!r} there, {found.identity!r} here"
-        return [refuse("base-hash", what, told.at("hashes", "base"), "train it on the base that is named")]
-    return [passed("base", f"{m.model}, as it is on this machine" + (", by its hash" if wanted else ""))]
+    here = f"{m.model}, as it is on this machine"
+    if not wanted:
+        return [passed("base", here)]
+    if wanted.removeprefix("sha256:") == found.identity.removeprefix("sha256:"):
+        return [passed("base", f"{here}, by its hash")]
+    made, used = origin(m.model, wanted), origin(m.model, found.identity)
+    if made and used:
+        return [passed("base", f"{here} ({used}); it was made on the same model {made}")]
+    what = f"it was made for another {m.model}: {wanted!r} there, {found.identity!r} here"
+    return [refuse("base-hash", what, told.at("hashes", "base"), "train it on the base that is named")]
 
 
-def _configurations(folder: Path, hashes: Mapping[str, str]) -> Iterator[Finding]:
-    """Every JSON file: it can be read, no key stands there twice, and none asks for code."""
-    for name in hashes:
-        if PurePosixPath(name).suffix != ".json":
-            continue
-        try:
-            data = json.loads((folder / name).read_text(encoding="utf-8"), object_pairs_hook=_once)
-        except (ValueError, RecursionError) as e:
-            why = "nested too deeply" if isinstance(e, RecursionError) else str(e)
-            yield refuse("json", f"it cannot be read: {why}", name, "write it again")
-            continue
-        if key := _asks_for_code(data):
-            what = f"{key!r} asks to run code that comes with the model or is named by it"
-            yield refuse("remote-code", what, name, "use an architecture that the library has, and remove the key")
+def origin(model: str, identity: str) -> str:
+    """Where the catalogue has its model of this identity from, in words; empty if it has not.
 
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands there twice")
-    return found
-
-
-def _asks_for_code(value: Any) -> str:
-    if isinstance(value, dict):
-        own = next((k for k, v in value.items() if k in _RUNS and v), "")
-        return own or next((k for v in value.values() if (k := _asks_for_code(v))), "")
-    return next((k for v in value if (k := _asks_for_code(v))), "") if isinstance(value, list) else ""
+    How a file is converted changes over time, and a hub's branch moves; neither makes it another model.
+    """
+    entry = known().get(model)
+    if entry is None:
+        return ""
+    hub, at, commit = identity.partition("@")
+    if hub == entry.hub.id and at and entry.hub.revision in ("main", commit):
+        return "from the hub"
+    whole = identity if identity.startswith("gguf:") else f"gguf:{identity}"
+    if entry.wheels and re.fullmatch(rf"gguf:{entry.wheels.sha256}(:conversion-\d{{1,6}})?", whole):
+        return "from wheels"
+    packed = json.dumps(entry.packed.files, sort_keys=True) if entry.packed else ""
+    if packed and identity.removeprefix("sha256:") == hashlib.sha256(packed.encode()).hexdigest():
+        return "from a wheel"
+    return ""
 
 
 def _adapter(path: Path, name: str, told: Told, base: Path | None) -> Iterator[Finding]:
@@ -150,22 +151,28 @@ def _adapter(path: Path, name: str, told: Told, base: Path | None) -> Iterator[F
         what = "target_modules is a pattern, which may be made to run for ever"
         yield refuse("pattern", what, where, "list the names of the modules")
     tables = [config.get(k) or {} for k in ("rank_pattern", "alpha_pattern")]
-    keys = [k for t in tables if isinstance(t, dict) for k in t]
-    if any(not _MODULES.fullmatch(k) for k in keys) or not _plain(config.get("exclude_modules")):
-        yield refuse("pattern", "a pattern of it may be made to run for ever", where, "list the names of the modules")
-    ranks = [
-        r for r in (config.get("r"), *(tables[0].values() if isinstance(tables[0], dict) else ())) if type(r) is int
-    ]
-    if ranks and max(ranks) > RANKS[-1]:
-        yield refuse("rank", f"its rank is {max(ranks)}; at most {RANKS[-1]} is taken", where, "train a smaller rank")
+    ranks, alphas = (t if isinstance(t, dict) else {} for t in tables)
+    lists = [config.get(k) for k in ("target_modules", "exclude_modules", "layers_to_transform", "modules_to_save")]
+    if max(len(ranks), len(alphas), *(len(v) for v in lists if isinstance(v, list)), 0) > NAMES:
+        yield refuse("names", f"it names more than {NAMES} modules", where, "name them by the ends of their names")
         return
-    lora, faults = examine(path, base, engine="vllm" if told.manifest.engine == "vllm" else "transformers")
+    if any(not _MODULES.fullmatch(k) for k in (*ranks, *alphas)) or not _plain(config.get("exclude_modules")):
+        yield refuse("pattern", "a pattern of it may be made to run for ever", where, "list the names of the modules")
+    most = max((r for r in (config.get("r"), *ranks.values()) if type(r) is int), default=0)
+    if most > RANKS[-1]:
+        yield refuse("rank", f"its rank is {most}; at most {RANKS[-1]} is taken", where, "train a smaller rank")
+        return
+    # Which engine a team runs on is for its owner to say, so an adapter has to be one that each of them takes.
+    lora, faults = examine(path, base, engine="vllm")
     for fault in faults:
         what, _, remedy = fault.rpartition(". ")
-        yield refuse("adapter", (what or fault).replace(str(path), name), name, remedy or _AGAIN)
+        remedy = remedy.removeprefix("Use the transformers engine, or ") or _AGAIN
+        yield refuse("adapter", (what or fault).replace(str(path), name), name, remedy)
     if lora is not None:
-        if not 0 < lora.alpha <= ALPHA * lora.rank:
-            yield refuse("alpha", f"lora_alpha is {lora.alpha} at rank {lora.rank}", where, "use 1 to 4 times the rank")
+        least = min((config["r"], *ranks.values()))
+        wild = [a for a in (lora.alpha, *alphas.values()) if not 0 < a <= ALPHA * least]
+        if wild:
+            yield refuse("alpha", f"lora_alpha is {wild[0]} at rank {least}", where, "use 1 to 4 times the rank")
         fits = "" if base is None else ", and it fits its base"
         yield passed("adapter", f"rank {lora.rank}, {len(lora.modules)} modules{fits}")
     yield from _tokenizer(path, name, base)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 from pathlib import Path
 
+from folkmoot.contribute.check_manifest import inside
 from folkmoot.contribute.files import belonging
 from folkmoot.contribute.hub_errors import said
-from folkmoot.contribute.untrusted_files import TOTAL
+from folkmoot.contribute.untrusted_files import FILES, TOTAL, most_bytes
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Missing
 from folkmoot.manifest import MANIFEST, read_manifest
 from folkmoot.progress import Progress
 
-_MANIFEST_CAP = 64 * 2**10
 _PATIENCE = 10.0
 
 
@@ -33,7 +34,7 @@ def fetch(repo: str, revision: str | None, to: Path, endpoint: str | None, progr
         The commit.
 
     Raises:
-        BadInput: The repository holds no contribution, or is too large.
+        BadInput: The repository holds no contribution, or what would be fetched is none or too large.
         Missing: The hub cannot be reached or does not give it.
         OSError: The folder cannot be written.
     """
@@ -51,18 +52,20 @@ def fetch(repo: str, revision: str | None, to: Path, endpoint: str | None, progr
         info = api.model_info(repo, revision=revision, files_metadata=True, timeout=_PATIENCE)
     except Exception as e:
         raise said(e, repo) from None
-    sizes = {s.rfilename: s.size or 0 for s in info.siblings or ()}
+    sizes = {s.rfilename: s.size for s in info.siblings or ()}
     commit = str(info.sha)
+    if not re.fullmatch("[0-9a-f]{40}", commit):
+        raise Missing(f"{repo}: the hub names no commit of it, only {commit[:50]!r}")
     if MANIFEST not in sizes:
         raise BadInput(f"{repo}: no contribution: it has no {MANIFEST}")
-    if sizes[MANIFEST] > _MANIFEST_CAP:
-        raise BadInput(f"{repo}: its {MANIFEST} is larger than {_MANIFEST_CAP} bytes; nothing was fetched")
+    _limited(repo, MANIFEST, sizes[MANIFEST])
     try:
         api.hf_hub_download(repo, MANIFEST, revision=commit, local_dir=to)
         wanted = belonging(sizes, read_manifest(to / MANIFEST, move=False))
-        total = sum(sizes[f] for f in wanted)
-        if total > TOTAL:
-            raise BadInput(f"{repo}: {total / 1e9:.0f} GB; a contribution has at most {TOTAL / 1e9:.0f}")
+        total = sum(_limited(repo, f, sizes[f]) for f in wanted)
+        if total > TOTAL or len(wanted) > FILES:
+            most = f"at most {FILES} with {TOTAL / 1e9:.0f} GB"
+            raise BadInput(f"{repo}: {len(wanted)} files, {total / 1e9:.0f} GB; a contribution has {most}")
         free = shutil.disk_usage(to).free
         if total > free:
             raise Missing(
@@ -76,3 +79,19 @@ def fetch(repo: str, revision: str | None, to: Path, endpoint: str | None, progr
         raise said(e, repo) from None
     shutil.rmtree(to / ".cache", ignore_errors=True)  # the client's own notes
     return commit
+
+
+def _limited(repo: str, name: str, size: object) -> int:
+    """The size of a file, if the gate would look at such a file at all.
+
+    Raises:
+        BadInput: It would not.
+    """
+    most = most_bytes(name)
+    if most is None or not inside(name):
+        raise BadInput(f"{repo}: {name[:200]!r} is no file that a contribution has; nothing of its weights was fetched")
+    if not isinstance(size, int) or size < 0:
+        raise BadInput(f"{repo}: the hub does not say how large its {name} is; nothing of its weights was fetched")
+    if size > most:
+        raise BadInput(f"{repo}: its {name} is larger than {most} bytes; nothing of its weights was fetched")
+    return size

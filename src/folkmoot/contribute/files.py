@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from folkmoot.documents import BadInput
-from folkmoot.engines.placement.lora import CONFIG, WEIGHTS
-from folkmoot.manifest import MANIFEST, Manifest
+from folkmoot.manifest import MANIFEST, Manifest, weights
 from folkmoot.models.folder import LOADED
 
 CARD = "README.md"
@@ -18,7 +17,8 @@ ROWS = "train.jsonl"
 TRAINING = "training"
 """Folder of what training leaves to look at: a picture, a log."""
 
-_AT_TOP = frozenset({MANIFEST, CARD, ROWS, "LICENSE", "LICENSE.md", "LICENSE.txt", "NOTICE"})
+TERMS = frozenset({"LICENSE", "LICENSE.md", "LICENSE.txt", "NOTICE"})
+_AT_TOP = frozenset({MANIFEST, CARD, ROWS, *TERMS})
 _LOOKED_AT = frozenset({".svg", ".log", ".txt", ".json", ".jsonl", ".csv"})
 _MOST = 10_000
 
@@ -31,21 +31,16 @@ def belonging(paths: Iterable[str], manifest: Manifest) -> tuple[str, ...]:
         manifest: As written: paths in it are relative to the contribution.
     """
     top = set(_AT_TOP)
-    weights = set()
     if manifest.priority:
-        top.add(_plain(manifest.priority.file))
-    if manifest.adapter:
-        weights = {f"{_plain(manifest.adapter)}/{name}" for name in (CONFIG, WEIGHTS)}
-    model = _plain(manifest.model) if manifest.model.startswith("./") else None
+        top.add(PurePosixPath(manifest.priority.file).as_posix())
+    loaded = set(weights(manifest))
     found = []
     for path in paths:
         pure = PurePosixPath(path)
-        home = str(pure.parent)
         if (
             path in top
-            or path in weights
-            or (home == TRAINING and pure.suffix in _LOOKED_AT)
-            or (home == model and pure.suffix in LOADED)
+            or (str(pure.parent) == TRAINING and pure.suffix in _LOOKED_AT)
+            or (pure.suffix.lower() in LOADED and not loaded.isdisjoint(pure.parents))
         ):
             found.append(path)
     return tuple(sorted(found))
@@ -67,7 +62,3 @@ def files(folder: Path, manifest: Manifest) -> tuple[str, ...]:
         if len(found) > _MOST:
             raise BadInput(f"{folder}: more than {_MOST} files in it; name the folder of one contribution")
     return belonging(found, manifest)
-
-
-def _plain(path: str) -> str:
-    return PurePosixPath(path).as_posix()

@@ -62,10 +62,13 @@ class Admission:
     Attributes:
         findings: In the order of the checks.
         scores: On its own test set: ``contribution`` and ``base``; empty if it was not run.
+        files: SHA-256 by relative path of the copy that was judged; empty if none could be made. What is kept or published
+            has to be these files: the folder may have changed since.
     """
 
     findings: tuple[Finding, ...]
     scores: Mapping[str, Score] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def admitted(self) -> bool:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from folkmoot.contribute.card import scores, write_card
+from folkmoot.contribute.card import own_card, scores, write_card
 from folkmoot.contribute.check import check
 from folkmoot.contribute.fetch import fetch
-from folkmoot.contribute.files import HUB_ID, files
-from folkmoot.contribute.findings import NotAdmitted
+from folkmoot.contribute.files import CARD, HUB_ID, belonging, files
+from folkmoot.contribute.findings import Admission, NotAdmitted
 from folkmoot.contribute.init import check_contribution_name
 from folkmoot.contribute.store import WORK, alone, announce, plain_errors, settle
 from folkmoot.contribute.untrusted_files import copy, look
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Missing
-from folkmoot.manifest import MANIFEST, read_manifest
+from folkmoot.manifest import MANIFEST, Manifest, read_manifest
+from folkmoot.models import ready
 from folkmoot.models.folder import sha256
 from folkmoot.progress import Progress, silent
-from folkmoot.registry import LOCK, Entry, Registry
+from folkmoot.registry import LOCK, Entry, Measured, Registry
 
 _HUB = re.compile(rf"(?P<repo>{HUB_ID})(@(?P<revision>[\w./-]+))?")
 
@@ -45,7 +47,14 @@ class Added:
 
 
 def add(
-    source: str, registry: Path, *, replace: bool = False, endpoint: str | None = None, progress: Progress = silent
+    source: str,
+    registry: Path,
+    *,
+    replace: bool = False,
+    endpoint: str | None = None,
+    suites: Sequence[str] = (),
+    data: Path | None = None,
+    progress: Progress = silent,
 ) -> Added:
     """Check a contribution and record it in a registry; its files are copied there unless they lie there already.
 
@@ -54,11 +63,13 @@ def add(
         registry: The registry's folder; made if it is not there.
         replace: One with the same name gives way.
         endpoint: Address of the hub, if it is not the usual one.
+        suites: As in `check`.
+        data: As in `check`.
         progress: Told what is being done.
 
     Raises:
         NotAdmitted: See there.
-        BadInput: It cannot be read, or one with its name is there already and differs.
+        BadInput: It cannot be read, it changed while it was checked, or one with its name is there already and differs.
         Missing: The registry cannot be written, the hub or the base model cannot be reached.
     """
     hub = None if Path(source).expanduser().is_dir() else _HUB.fullmatch(source)
@@ -73,10 +84,8 @@ def add(
                 commit = fetch(hub["repo"], hub["revision"], folder, endpoint, progress)
         inner = not hub and _within(folder, registry)
         place, name = (folder, _name(folder)) if inner else _copied(folder, registry, progress)
-        with plain_errors(registry):
-            write_card(place)
         manifest = read_manifest(place / MANIFEST, move=False)
-        hashes = {f: sha256(place / f) for f in files(place, manifest)}
+        hashes = _hashes(place, manifest)
         entry = Entry(
             source=place.resolve().relative_to(registry.resolve()).as_posix()
             if inner
@@ -92,12 +101,23 @@ def add(
         if old is not None and _same(old, entry) and not known.differences(name):
             return Added(name, registry / old.source, old, changed=False)
         _refuse_taken(known, name, old, entry, replace=replace)
-        found = check(place, registry=registry if known.entries else None, progress=progress)
+        others = registry if known.entries else None
+        found = check(place, suites=suites, data=data, registry=others, progress=progress)
         if not found.admitted:
             raise NotAdmitted(source, found)
-        if hashes != {f: sha256(place / f) for f in files(place, manifest)}:
+        judged = {f: found.files[f] for f in belonging(found.files, manifest) if f in hashes or f != CARD}
+        if not hashes == judged == _hashes(place, manifest):
             raise BadInput(f"{source}: it changed while it was checked; add it again when nobody writes to it")
         with plain_errors(registry):
+            if write_card(place):
+                judged[CARD] = sha256(place / CARD)
+            entry = entry.model_copy(
+                update={"files": judged, "measured": _measured(found), "base_identity": _base(manifest)}
+            )
+            # what lies beside the files in their own folder could be loaded, too
+            there = entry.source if inner else f"{WORK}/{place.name}"
+            if wrong := Registry(registry, {name: entry.model_copy(update={"source": there})}).differences(name):
+                raise BadInput("\n".join(wrong))
             gone = [old.source] if old is not None and old.copied else []
             announce(registry, *([] if inner else [entry.source]), *gone)
             if not inner:
@@ -150,6 +170,7 @@ def recorded(known: Registry, name: str) -> dict[str, Any]:
         "name": name,
         "base": entry.base,
         "tags": list(entry.tags),
+        "measured": entry.measured.model_dump(mode="json") if entry.measured else None,
         "origin": f"{entry.origin}@{entry.revision}" if entry.origin else "",
         "folder": str(known.folder / entry.source),
         "state": "changed" if wrong else "ok",
@@ -173,10 +194,30 @@ def facts(folder: Path) -> dict[str, Any]:
         "revision": manifest.revision or "",
         "languages": list(manifest.languages),
         "tags": list(manifest.tags),
-        "scores": scores(manifest.trained),
+        "claimed": scores(manifest.trained),
         "folder": str(folder),
         "files": {f: sha256(folder / f) for f in files(folder, manifest)},
     }
+
+
+def _hashes(place: Path, manifest: Manifest) -> dict[str, str]:
+    """SHA-256 of what belongs to a contribution, by path, without the card that is written when it has been checked."""
+    return {f: sha256(place / f) for f in files(place, manifest) if f != CARD or own_card(place)}
+
+
+def _measured(found: Admission) -> Measured | None:
+    mine, base = found.scores.get("contribution"), found.scores.get("base")
+    if mine is None:
+        return None
+    return Measured(score=round(mine.score, 4), base=round(base.score, 4) if base else None, questions=mine.questions)
+
+
+def _base(manifest: Manifest) -> str:
+    """Which base it was checked with; as its manifest says where none is on this machine."""
+    if manifest.engine == "openai" or manifest.model.startswith("./"):
+        return ""
+    found = ready(f"{manifest.model}@{manifest.revision}" if manifest.revision else manifest.model)
+    return found.identity if found else manifest.hashes.get("base", "")
 
 
 def _within(folder: Path, registry: Path) -> bool:
@@ -219,23 +260,22 @@ def _copied(folder: Path, registry: Path, progress: Progress) -> tuple[Path, str
 
 def _free(registry: Path, name: str, hashes: Mapping[str, str]) -> str:
     """Where in the registry a copy goes: under its name, or, beside one that it replaces, under its name and a digest."""
-    if not (registry / name).exists():
+    if not os.path.lexists(registry / name):
         return name
     digest = hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest()
-    return next(n for i in range(8, 65) if not (registry / (n := f"{name}.{digest[:i]}")).exists())
+    return next(n for i in range(8, 65) if not os.path.lexists(registry / (n := f"{name}.{digest[:i]}")))
 
 
 def _same(old: Entry, new: Entry) -> bool:
-    """Whether two entries are one, wherever copies of it were put."""
-    here = {"source": old.source} if old.copied and new.copied else {}
-    return old == new.model_copy(update=here)
+    """Whether two entries are of the same content, wherever copies of it were put."""
+    return (old.source == new.source or (old.copied and new.copied)) and not _differences(old, new)
 
 
 def _refuse_taken(known: Registry, name: str, old: Entry | None, new: Entry, *, replace: bool) -> None:
     if old is not None and not replace:
         raise BadInput(
-            f"{known.folder / LOCK}: {name!r} is there already and differs ({_differences(old, new)}); add it with "
-            "--replace to put this one in its place"
+            f"{known.folder / LOCK}: {name!r} is there already and differs ({_differences(old, new) or 'its files or its base are not as recorded'}); "
+            "add it with --replace to put this one in its place"
         )
     for other, entry in known.entries.items():
         if other != name and entry.source == new.source:
@@ -243,16 +283,17 @@ def _refuse_taken(known: Registry, name: str, old: Entry | None, new: Entry, *, 
 
 
 def _differences(old: Entry, new: Entry) -> str:
-    """What differs between two entries, for people."""
+    """What differs between two entries, for people; not what only checking tells, nor a card that is written then."""
     said = [
         f"{key} {a!r}, now {b!r}"
-        for key in ("origin", "revision", "base")
+        for key in ("origin", "revision", "base", "tags")
         if (a := getattr(old, key)) != (b := getattr(new, key))
     ]
     if old.copied != new.copied:
         said.append("it was copied, and now lies there" if old.copied else "it lay there, and now is copied")
-    changed = sorted(f for f in old.files.keys() | new.files.keys() if old.files.get(f) != new.files.get(f))
+    both = old.files.keys() | new.files.keys()
+    changed = sorted(f for f in both if old.files.get(f) != new.files.get(f) and (f != CARD or CARD in new.files))
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         said.append(f"other content: {', '.join(changed[:3])}{more}")
-    return "; ".join(said) or "its files are not as recorded"
+    return "; ".join(said)

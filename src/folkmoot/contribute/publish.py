@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from folkmoot.contribute.card import hub_base, write_card
 from folkmoot.contribute.check import check
-from folkmoot.contribute.files import ROWS, belonging, files
+from folkmoot.contribute.files import CARD, ROWS, TERMS, belonging, files
 from folkmoot.contribute.findings import NotAdmitted
 from folkmoot.contribute.hub_errors import said
 from folkmoot.contribute.store import plain_errors
+from folkmoot.contribute.untrusted_files import copy, look
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Missing
 from folkmoot.manifest import MANIFEST, read_manifest
@@ -42,11 +45,14 @@ def publish(
     private: bool = False,
     rows: bool = False,
     message: str | None = None,
+    suites: Sequence[str] = (),
+    data: Path | None = None,
     progress: Progress = silent,
 ) -> Published:
     """Check a contribution and send what belongs to it to a model hub; the repository is made if it is not there.
 
-    Everything goes in one commit: others see all of it or nothing. The token is taken from where the hub's own client
+    Everything goes in one commit: others see all of it or nothing. In it, files there that belong to a contribution and are
+    not sent go, except what says the terms (``LICENSE``, ``NOTICE``). The token is taken from where the hub's own client
     takes it: ``HF_TOKEN``, or what ``hf auth login`` left.
 
     Args:
@@ -56,11 +62,13 @@ def publish(
         private: Others may not see the repository; only for one that is made now.
         rows: Send the rows that it was trained on too.
         message: Of the commit.
+        suites: As in `check`.
+        data: As in `check`.
         progress: Told about it.
 
     Raises:
         NotAdmitted: See there.
-        BadInput: It cannot be read, or not be used by others.
+        BadInput: It cannot be read, not be used by others, or changed while it was checked.
         Missing: The hub cannot be reached, or refuses.
     """
     try:
@@ -75,7 +83,7 @@ def publish(
         raise Missing(
             "the hub wants to know who you are: set HF_TOKEN to a token that may write, or log in (`hf auth login`)"
         )
-    found = check(folder, progress=progress)
+    found = check(folder, suites=suites, data=data, progress=progress)
     if not found.admitted:
         raise NotAdmitted(str(folder), found)
     with plain_errors(folder):
@@ -84,17 +92,21 @@ def publish(
     disable_progress_bars()
     api = HfApi(endpoint=endpoint, library_name="folkmoot")
     progress(f"send {manifest.name} to {repo}", note=f"{len(sent)} files")
-    try:
-        api.create_repo(repo, private=private, exist_ok=True)
-        there = belonging(api.list_repo_files(repo), manifest)
-        done = api.create_commit(
-            repo,
-            [
-                *(CommitOperationAdd(f, folder / f) for f in sent),
-                *(CommitOperationDelete(f) for f in there if f not in sent),
-            ],
-            commit_message=message or f"{manifest.name}: a contribution to Folkmoot teams",
-        )
-    except Exception as e:
-        raise said(e, repo, writing=True) from None
+    with tempfile.TemporaryDirectory(prefix="folkmoot-publish-") as place:
+        hashes, wrong = copy(folder, [f for f in look(folder)[0] if f.name in sent], Path(place), progress)
+        if wrong or any(found.files.get(f) != hashes.get(f) for f in sent if f != CARD):
+            raise BadInput(f"{folder}: it changed while it was checked; publish it again when nobody writes to it")
+        try:
+            api.create_repo(repo, private=private, exist_ok=True)
+            there = belonging(api.list_repo_files(repo), manifest)
+            done = api.create_commit(
+                repo,
+                [
+                    *(CommitOperationAdd(f, Path(place, f)) for f in sent),
+                    *(CommitOperationDelete(f) for f in there if f not in sent and f not in TERMS),
+                ],
+                commit_message=message or f"{manifest.name}: a contribution to Folkmoot teams",
+            )
+        except Exception as e:
+            raise said(e, repo, writing=True) from None
     return Published(repo, done.oid, str(done.repo_url), sent)

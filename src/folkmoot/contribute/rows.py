@@ -6,7 +6,7 @@ Two forms, in one JSONL file: ``question`` (or ``prompt``) with ``answer`` (and 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -14,7 +14,7 @@ from typing import Any, cast, get_args
 from folkmoot.discussion import Discussion
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Message, PromptTooLong, Role
-from folkmoot.evaluation.checks import folded
+from folkmoot.evaluation.checks import folded, plain
 from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.loaders import jsonl_splits
 from folkmoot.evaluation.rows import Fields, row
@@ -30,6 +30,11 @@ _SHOWN = 20
 _LEAST_QUOTED = 20
 """Characters from which a test question is looked for inside longer messages; a shorter one may stand there by chance."""
 
+_WORDS = 64
+"""Words of a question that are looked for inside other texts; whose first 64 are the same are the same."""
+_END = ""
+"""Where a question ends in the tree of words; no word is empty."""
+
 _UNSCORED = ("code", "free")
 
 
@@ -40,12 +45,14 @@ class Lesson:
     Attributes:
         where: File and line.
         messages: What was said; what the assistant says is learnt.
-        asked: The question, folded for comparison, with its options; for a chat the user's turns.
+        options: For comparison, see `folkmoot.evaluation.checks.folded`.
+        texts: All that its author wrote, for comparison: the question and the reply, or every turn of a chat.
     """
 
     where: str
     messages: tuple[Message, ...]
-    asked: tuple[str, tuple[str, ...]]
+    options: tuple[str, ...]
+    texts: tuple[str, ...]
 
 
 class _Wrong(Exception):  # noqa: N818 - it ends up in the list of complaints
@@ -96,8 +103,7 @@ def lesson(data: Mapping[str, Any], task: Task, me: Participant, where: str) -> 
         messages = tuple(_message(m) for m in _listed(data["messages"]))
         if not any(m.role == "assistant" for m in messages):
             raise _Wrong("no assistant turn, so there is nothing to learn: end 'messages' with one")
-        said = " \n ".join(m.content for m in messages if m.role == "user")
-        return Lesson(where, messages, (_fold(said), ()))
+        return Lesson(where, messages, (), tuple(plain(m.content) for m in messages))
     name = next((n for n in ("question", "prompt") if n in data), None)
     if name is None or (task.answer != "free" and "answer" not in data):
         raise _Wrong("no known form: it needs 'question' (or 'prompt') and 'answer', or 'messages'")
@@ -111,7 +117,9 @@ def lesson(data: Mapping[str, Any], task: Task, me: Participant, where: str) -> 
         prompt = me.messages(render("answer", asked, me))
     except (ValueError, PromptTooLong) as e:
         raise _Wrong(str(e)) from None
-    return Lesson(where, (*prompt, Message("assistant", _reply(data, item))), folded(read))
+    reply = _reply(data, item)
+    asked_, options = folded(read)
+    return Lesson(where, (*prompt, Message("assistant", reply)), options, (asked_, plain(reply)))
 
 
 def _reply(data: Mapping[str, Any], item: Item) -> str:
@@ -138,7 +146,10 @@ def _reply(data: Mapping[str, Any], item: Item) -> str:
 
 
 def leaks(lessons: Sequence[Lesson], manifest: Manifest) -> list[str]:
-    """Rows that ask what the priority test set asks in its ``test`` split, a line each; none if there is no such set.
+    """Rows that hold a question of the priority test set, a line each; none if there is no such set.
+
+    Questions of both its splits count: on ``dev`` routers and thresholds are chosen, which has no meaning where a member
+    was trained on it.
 
     Raises:
         BadInput: The test set cannot be read.
@@ -147,16 +158,67 @@ def leaks(lessons: Sequence[Lesson], manifest: Manifest) -> list[str]:
         return []
     task = own_task(manifest)
     splits = jsonl_splits(Path(manifest.priority.file), task.data.fields, task.reading)
-    tests = {folded(r): r.id for r in splits["test"]() if not r.wrong} if "test" in splits else {}
-    quoted = [(question, id_) for (question, _), id_ in tests.items() if len(question) >= _LEAST_QUOTED]
-    found = []
-    for taught in lessons:
-        id_ = tests.get(taught.asked)
-        if id_ is None and any(m.role == "user" for m in taught.messages) and not taught.asked[1]:
-            id_ = next((i for question, i in quoted if question in taught.asked[0]), None)
-        if id_ is not None:
-            found.append(f"{taught.where}: asks test question {id_} of {manifest.priority.file}: remove this row")
-    return found
+    held = Questions()
+    for split in ("dev", "test"):
+        for r in splits[split]() if split in splits else ():
+            if not r.wrong:
+                question, options = folded(r)
+                inside = len(question) >= _LEAST_QUOTED
+                held.add(question, options, f"{split} question {r.id}", inside=inside)
+    return [
+        f"{taught.where}: holds {name} of {manifest.priority.file}: remove this row"
+        for taught in lessons
+        if (name := held.find(taught.texts, taught.options))
+    ]
+
+
+class Questions:
+    """Questions that must not be learnt from, and the texts in which they stand.
+
+    Texts are looked through word by word along a tree of the questions' words, so that the time for it grows with the
+    length of the texts and not with the number of questions.
+    """
+
+    def __init__(self) -> None:
+        self._whole: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+        self._inside: dict[str, Any] = {}
+
+    def add(self, question: str, options: tuple[str, ...], name: str, *, inside: bool) -> None:
+        """Look for a question, too.
+
+        Args:
+            question: For comparison, see `folkmoot.evaluation.checks.plain`.
+            options: Likewise; a row with other options asks something else.
+            name: What to call it.
+            inside: Whether it is found in longer texts, or only where it is all that is said.
+        """
+        self._whole.setdefault(question, []).append((options, name))
+        if inside:
+            at = self._inside
+            for word in question.split()[:_WORDS]:
+                at = at.setdefault(word, {})
+            at.setdefault(_END, []).append((options, name))
+
+    def find(self, texts: Iterable[str], options: tuple[str, ...] = ()) -> str | None:
+        """The name of a question that stands in texts, if one does; what is asked with other options is another."""
+        for text in texts:
+            for theirs, name in self._standing(text):
+                if not (theirs and options) or theirs == options:
+                    return name
+        return None
+
+    def _standing(self, text: str) -> Iterator[tuple[tuple[str, ...], str]]:
+        yield from self._whole.get(text, ())
+        if not self._inside:
+            return
+        words = text.split()
+        for begin in range(len(words)):
+            at: Any = self._inside
+            for word in words[begin : begin + _WORDS]:
+                at = at.get(word)
+                if at is None:
+                    break
+                yield from at.get(_END, ())
 
 
 def refuse(wrong: Sequence[str], source: Path) -> None:
@@ -197,10 +259,6 @@ def _message(said: Any) -> Message:
     if not isinstance(content, str) or not content.strip():
         raise _Wrong(f"a turn of the {role} is empty or no text")
     return Message(cast("Role", role), content)
-
-
-def _fold(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def _short(text: str) -> str:

@@ -3,17 +3,23 @@
 The lock file is the one place that says who is in. New folders come to stand under their names before it is replaced, old
 ones go after that; ``.partial/`` holds what is being made, and the names of folders that are in the way unless the lock
 file names them. Whoever changes the registry next clears that first.
+
+A registry may come from somebody else, by git: nothing in it is followed out of it, and only what ``add`` itself could have
+put there is ever removed.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Missing
 from folkmoot.models.folder import replace_text
 from folkmoot.progress import Progress, duration
@@ -22,6 +28,8 @@ from folkmoot.registry import LOCK, Registry
 WORK = ".partial"
 _KEPT = ("lock", ".gitignore")
 _PASSING = "passing"
+_COPY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(\.[0-9a-f]{8,64})?")
+"""How `add` calls the folders that it makes: NAME or NAME.DIGEST."""
 
 
 @contextmanager
@@ -33,11 +41,12 @@ def alone(folder: Path, progress: Progress) -> Iterator[Registry]:
 
     Raises:
         Missing: The folder cannot be written.
-        BadInput: Its lock file cannot be read.
+        BadInput: Its lock file cannot be read, or its working folder is not what this module makes.
     """
     from filelock import FileLock, Timeout
 
     with plain_errors(folder):
+        _refuse_other(folder)
         (folder / WORK).mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / WORK / "lock")
         waited = 0
@@ -61,6 +70,14 @@ def alone(folder: Path, progress: Progress) -> Iterator[Registry]:
                 _clear(_now(folder))
     finally:
         lock.release()
+
+
+def _refuse_other(folder: Path) -> None:
+    """Refuse a link, a pipe or anything else that stands where this module has a folder or a file of its own."""
+    wanted = {WORK: stat.S_ISDIR, f"{WORK}/lock": stat.S_ISREG, f"{WORK}/{_PASSING}": stat.S_ISREG}
+    for name, right in wanted.items():
+        if os.path.lexists(folder / name) and not right((folder / name).lstat().st_mode):
+            raise BadInput(f"{folder / name}: a link, or no {'folder' if name == WORK else 'file'} at all: remove it")
 
 
 def _now(folder: Path) -> Registry:
@@ -101,17 +118,25 @@ def settle(folder: Path) -> None:
 
 
 def _clear(known: Registry) -> None:
-    """Remove what an earlier change left behind."""
+    """Remove what an earlier change left behind.
+
+    Raises:
+        BadInput: The note of it is not what `announce` writes.
+    """
     work = known.folder / WORK
     note = work / _PASSING
-    named = {e.source for e in known.entries.values()}
-    for path in note.read_text(encoding="utf-8").split("\n") if note.exists() else ():
-        if path and path not in named:
-            shutil.rmtree(known.folder / path, ignore_errors=True)
-    for path_ in work.iterdir():
-        if path_.name in _KEPT:
+    named = {PurePosixPath(e.source).parts[0] for e in known.entries.values()}
+    lines = note.read_text(encoding="utf-8", errors="replace").splitlines() if note.exists() else []
+    if odd := [line for line in lines if not _COPY.fullmatch(line)]:
+        raise BadInput(f"{note}: {odd[0]!r} is no folder that 'add' makes; nothing was removed: remove this file")
+    for name in lines:
+        path = known.folder / name
+        if name not in named and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+    for path in (*work.iterdir(), *known.folder.glob(f".{LOCK}.*")):
+        if path.name in _KEPT:
             continue
-        if path_.is_dir():
-            shutil.rmtree(path_, ignore_errors=True)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
         else:
-            path_.unlink()
+            path.unlink(missing_ok=True)

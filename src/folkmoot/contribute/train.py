@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from folkmoot.contribute import train_state as state
 from folkmoot.contribute.card import write_card
-from folkmoot.contribute.curve import curve
 from folkmoot.contribute.rows import leaks, read_lessons, refuse
+from folkmoot.contribute.train_log import draw, smooth
 from folkmoot.contribute.train_recipe import Recipe, changes, digest, terms
 from folkmoot.contribute.train_record import record
 from folkmoot.contribute.train_tokens import Example, encoded, split
@@ -35,7 +34,6 @@ DATA = "train.jsonl"
 LEAST = 20
 """Rows below which training is refused."""
 
-_POINTS = 40
 _PACKAGES = ("folkmoot", "torch", "transformers", "peft")
 
 
@@ -96,7 +94,7 @@ def train(job: Job, progress: Progress = silent) -> dict[str, Any]:
         begun = _begun(job, raw, material.terms)
         if begun is not None or not _done(job, raw, material.terms):
             far, modules, device = _fitted(job, raw, material, begun, progress)
-            _draw(job.folder, raw.name, far)
+            draw(job.folder, raw.name, far)
             trained = _told(job, material, far, modules, device)
             named = {} if raw.adapter else {"adapter": ADAPTER}
             record(path, {**named, "trained": trained, "hashes": _hashes(job.folder, raw, material.base)})
@@ -229,9 +227,11 @@ def _write_adapter(folder: Path, fit: Any, raw: Manifest, base: LocalModel) -> N
             shutil.rmtree(stale, ignore_errors=True)
         fit.save(new, raw.model, raw.revision)
         check_adapter(new, base.path, engine="transformers")
+        state.settle(new)
         if place.exists():
             place.replace(old)
         new.replace(place)
+        state.settle(folder)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as e:
         shutil.rmtree(new, ignore_errors=True)
@@ -241,32 +241,11 @@ def _write_adapter(folder: Path, fit: Any, raw: Manifest, base: LocalModel) -> N
         raise state.unwritable(place, OSError(str(e))) from None
 
 
-def _draw(folder: Path, name: str, far: state.Progressed) -> None:
-    """The loss curve and its figures, in the folder ``training``."""
-    train = _smooth(far.train)
-    lines = [{"step": s, "train": round(v, 5)} for s, v in train] + [
-        {"step": s, "held_out": round(v, 5)} for s, v in far.held
-    ]
-    lines.sort(key=lambda at: at["step"])
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    place = folder / state.FOLDER
-    picture = curve(f"{name}: loss while training", train, far.held, far.best if far.held else None)
-    state.replace_bytes(place / "loss.svg", picture.encode())
-    state.replace_bytes(place / "log.jsonl", text.encode())
-
-
-def _smooth(points: tuple[tuple[int, float], ...]) -> list[tuple[int, float]]:
-    """At most so many points, each the mean of neighbours."""
-    width = max(1, -(-len(points) // _POINTS))
-    parts = [points[i : i + width] for i in range(0, len(points), width)]
-    return [(round(sum(s for s, _ in p) / len(p)), sum(v for _, v in p) / len(p)) for p in parts]
-
-
 def _told(
     job: Job, material: _Material, far: state.Progressed, modules: tuple[str, ...], device: str
 ) -> dict[str, Any]:
     """The block ``trained``, but for the scores."""
-    recipe, train = job.recipe, _smooth(far.train)
+    recipe, train = job.recipe, smooth(far.train)
     inside = job.data.resolve().is_relative_to(job.folder.resolve())
     name = str(job.data.resolve().relative_to(job.folder.resolve())) if inside else job.data.name
     return {

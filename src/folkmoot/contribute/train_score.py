@@ -21,7 +21,7 @@ from folkmoot.protocol import find
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A mean score with its 95 % Wilson interval, and how many items it is over; failed calls are not among them."""
+    """A mean score with its 95 % Wilson interval, and how many items it is over; where a call fails there is no score."""
 
     score: float
     low: float
@@ -43,7 +43,7 @@ def scores(
 
     Raises:
         BadInput: The test set cannot be used.
-        Missing: Too many calls fail, or programs cannot be isolated here.
+        Missing: A call fails, or programs cannot be isolated here.
     """
     items = load_split(own_task(manifest), "test").items
     engine = TransformersEngine(model, revision=manifest.revision, device=device, threads=threads, progress=progress)

@@ -135,6 +135,20 @@ def replace_bytes(path: Path, data: bytes) -> None:
         raise unwritable(path, e) from None
 
 
+def settle(folder: Path) -> None:
+    """Get a folder's files, and their names, onto the disk.
+
+    Raises:
+        OSError: The system does not take them.
+    """
+    for path in (*(p for p in folder.iterdir() if p.is_file()), folder):
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
 def unwritable(path: Path, e: OSError) -> Missing:
     """What to say when the disk does not take something."""
     return Missing(

@@ -38,6 +38,8 @@ _NAMED: Mapping[str, int] = {
     "adapter_model.safetensors": GIB,
 }  # fmt: skip
 _PASSED_OVER = frozenset({".git", ".cache"})
+_UNFINISHED = frozenset({"training/checkpoint", ".adapter.part", ".adapter.old"})
+"""Folders that a training leaves only where it was interrupted."""
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+=@-]{0,127}")
 _ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".whl", ".npz"})
 _WEIGHTS = frozenset({".h5", ".hdf5", ".onnx", ".gguf", ".ggml", ".msgpack", ".tflite", ".pb", ".npy", ".nemo", ".mar"})
@@ -116,6 +118,9 @@ def _walk(folder: int, at: PurePosixPath, depth: int) -> Iterator[Held | Finding
                 continue
             if not depth and name in _PASSED_OVER and stat.S_ISDIR(found.st_mode):
                 yield warn("passed-over", "not part of the contribution; it is left out", where)
+            elif where in _UNFINISHED and stat.S_ISDIR(found.st_mode):
+                remedy = "give the same 'folkmoot contribute train' again; or remove this folder"
+                yield refuse("unfinished", "a training that has not ended", where, remedy)
             elif not _NAME.fullmatch(name) or name.endswith("."):
                 what = "its name has characters that a contribution's files do not have"
                 yield refuse("file-name", what, where, "rename it: letters, digits, . _ - and no spaces")
@@ -153,7 +158,10 @@ def _fault(found: os.stat_result, where: str) -> Finding | None:
         return refuse("hardlink", what, where, "put a copy of its own there (cp, not ln)")
     pure = PurePosixPath(where)
     suffix = pure.suffix.lower()
-    most = _NAMED.get(pure.name, _KINDS.get(suffix))
+    if suffix != pure.suffix:
+        what = f"its ending {pure.suffix} would be taken for another kind of file on other systems"
+        return refuse("file-name", what, where, "write the ending in small letters")
+    most = most_bytes(where)
     if most is None:
         check = _kind(suffix)
         return refuse(check, _REST[check][0], where, _REST[check][1])
@@ -162,6 +170,12 @@ def _fault(found: os.stat_result, where: str) -> Finding | None:
     if found.st_size > 64 * MIB and found.st_blocks * 512 < found.st_size // 8:
         return refuse("sparse", "most of it is a hole and not on the disk", where, "save it again")
     return None
+
+
+def most_bytes(path: str) -> int | None:
+    """Most bytes that a contribution's file of this name may have; None if a contribution has no such file."""
+    pure = PurePosixPath(path)
+    return _NAMED.get(pure.name, _KINDS.get(pure.suffix.lower()))
 
 
 def _kind(suffix: str) -> str:

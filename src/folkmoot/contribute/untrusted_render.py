@@ -87,19 +87,20 @@ def _rendered(environment: Any, job: dict[str, Any]) -> dict[str, Any]:
     if hidden := _private(environment.parse(job["template"])):
         return {"fault": "attribute", "why": f"it reads the attribute {hidden[:80]!r}"}
     template = environment.from_string(job["template"])
-    texts: list[str | None] = []
-    for messages in job["conversations"]:
-        try:
-            text = template.render(messages=messages, add_generation_prompt=True, tools=None, **job["tokens"])
-        except Exception:
-            if messages[0]["role"] == "system":  # many templates know no system text; the engine folds it then
-                texts.append(None)
-                continue
-            raise
-        if len(text) > LONGEST:
-            return {"fault": "memory"}
-        texts.append(text)
-    return {"texts": texts}
+    return {"texts": [_text(template, one) for one in job["renderings"]]}
+
+
+def _text(template: Any, one: dict[str, Any]) -> str | None:
+    """One conversation rendered, with all that a tokenizer hands to its template when the model is used."""
+    try:
+        text = str(template.render(**one["given"], messages=one["messages"], tools=None, documents=None))
+    except Exception:
+        if one["messages"][0]["role"] == "system":  # many templates know no system text; the engine folds it then
+            return None
+        raise
+    if len(text) > LONGEST:
+        raise MemoryError
+    return text
 
 
 def _private(tree: Any) -> str:

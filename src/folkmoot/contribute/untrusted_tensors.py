@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from folkmoot.contribute.findings import Finding, refuse
 
 HEADER = 25_000_000
 """Most bytes of a header; the format allows four times as much, real models stay below one."""
+TENSORS, NAME = 20_000, 500
+"""Most tensors of a file, and most characters of a tensor's name."""
 _PIECE = 8 * 2**20
 _DIMENSIONS = 8
 _SAVE = "save the weights again with safetensors"
@@ -97,6 +100,8 @@ def _spans(file: Path) -> Spans:
     notes = header.pop("__metadata__", {})
     if not isinstance(notes, dict) or not all(isinstance(v, str) for v in notes.values()):
         raise _Wrong("header", "its __metadata__ holds more than texts")
+    if len(header) > TENSORS or max(map(len, header), default=0) > NAME:
+        raise _Wrong("tensor-count", f"more than {TENSORS} tensors in a file, or names of more than {NAME} characters")
     found = {name: _span(name, told) for name, told in header.items()}
     _covers(found, size - 8 - length)
     return Spans(found, 8 + length)
@@ -115,8 +120,7 @@ def _other(head: bytes) -> str:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [k for k, _ in pairs]
-        twice = next(n for n in names if names.count(n) > 1) if len(names) < 10_000 else "a name"
+        twice = Counter(k for k, _ in pairs).most_common(1)[0][0]
         raise _Wrong("duplicate-tensor", f"{twice!r} stands in its header twice, and readers differ in which they take")
     return found
 

@@ -16,10 +16,15 @@ from folkmoot.evaluation import systems
 from folkmoot.evaluation.plan import Plan
 from folkmoot.evaluation.result import Figures
 from folkmoot.evaluation.systems import System
+from folkmoot.evaluation.tuning import finished_by_all
 from folkmoot.participant import Participant
 
 MOST_SAMPLES = 64
 """No baseline asks more often for one question, whatever the graph took."""
+LEAST_REFINED = 3
+"""Calls of one round of self-refine: a draft, a review, a revision. A graph that takes fewer has no such baseline."""
+OVERDRAWN = 1.5
+"""Tokens that one round of self-refine may take, as a multiple of those of the graph that it is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +63,11 @@ class Match:
 
 def choose(team: Sequence[str], dev: Iterable[Figures]) -> Best | None:
     """The best member on dev; None if no question was finished by all."""
-    scores: dict[str, dict[tuple[str, str], float]] = {name: {} for name in team}
-    for f in dev:
-        if f.system in scores and f.outcome != "error":
-            scores[f.system][f.task, f.item] = f.score if f.outcome == "scored" else 0.0
-    common = set.intersection(*(set(s) for s in scores.values()))
-    if not common:
+    scores = finished_by_all(team, dev)
+    if not (n := len(scores[team[0]])):
         return None
-    means = {name: fmean(s[i] for i in common) for name, s in scores.items()}
-    return Best(max(team, key=lambda name: means[name]), means, len(common))
+    means = {name: fmean(found) for name, found in scores.items()}
+    return Best(max(team, key=lambda name: means[name]), means, n)
 
 
 def matched(
@@ -121,13 +122,14 @@ def matched(
                 if (times := _times(k)) > 1:
                     sampled = systems.vote(f"{best} x{times}", (best,), times)
                     role(named, f"self-consistency at equal {what}", sampled)
-        if "self_refine" in plan.suite.baselines and best:
+        if "self_refine" in plan.suite.baselines and best and calls >= LEAST_REFINED:
             first = _refined(best, _times((calls - 1) / 2))
             role(named, "self-refine at equal calls", first)
             one, refined = _tokens(spent.get(best, ())), _tokens(spent.get(first.name, ()))
             if refined > one > 0:  # what a round takes is known once the one above has run: this one comes after it
                 each = (refined - one) / first.options["rounds"]
-                role(named, "self-refine at equal tokens", _refined(best, _times((tokens - one) / each)))
+                if one + each <= OVERDRAWN * tokens:
+                    role(named, "self-refine at equal tokens", _refined(best, _times((tokens - one) / each)))
         matches.append(Match(graph.name, calls, tokens, named))
     return list(made.values()), matches
 

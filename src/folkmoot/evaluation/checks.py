@@ -6,6 +6,8 @@ stand in both splits, and right answers that the set's own scorer does not accep
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,18 +25,36 @@ _FORMS: Mapping[str, str] = {"as a last line": "I see.\n\nAnswer: {}", "in a box
 
 
 def folded(row: Row) -> tuple[str, tuple[str, ...]]:
-    """A question for comparison: case, spaces and the order of the options do not count.
+    """A question for comparison: `plain`, and the order of the options does not count.
 
     The options belong to it: "Which of these is true?" of other things is another question.
 
-    >>> folded(Row("f:1", "1", question="Which  is RED?", options=("Sky", "blood")))
-    ('which is red?', ('blood', 'sky'))
+    >>> folded(Row("f:1", "1", question="Which  is RED ?", options=("Sky", "blood")))
+    ('which is red', ('blood', 'sky'))
     """
-    return _fold(row.question), tuple(sorted(map(_fold, row.options)))
+    return plain(row.question), tuple(sorted(map(plain, row.options)))
 
 
-def _fold(text: str) -> str:
-    return " ".join(text.casefold().split())
+def plain(text: str) -> str:
+    """A text for comparison: its words, and the signs of formulas; case, spaces and punctuation do not count.
+
+    >>> plain("Who is the  Miller of Pellbrook ?"), plain("who is the miller, of Pellbrook")
+    ('who is the miller of pellbrook', 'who is the miller of pellbrook')
+    >>> plain("What is (17 + 2.5) * 3?"), plain("What is 17 + 2.5 * 3?"), plain("a well-known year: -5")
+    ('what is ( 17 + 2.5 ) * 3', 'what is 17 + 2.5 * 3', 'a well known year - 5')
+    """
+    seen = "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if unicodedata.category(c) != "Cf")
+    found = [m.group().strip() for m in _TOKEN.finditer(seen)]
+    if not any(t in _SIGNS or t == "-" for t in found):
+        found = [t for t in found if t not in _BRACKETS]
+    return " ".join(found) or " ".join(seen.split())
+
+
+_SIGNS, _BRACKETS = frozenset("+*/^=<>%|&~#\u00d7\u00f7\u2212\u2260\u2264\u2265\u221a\u00b1"), frozenset("()[]{}")
+_TOKEN = re.compile(
+    r"\w+(?:(?<=\d)[.,]\d+)*|-(?=\s*[\d(])|(?<=[\d)])\s*-"
+    rf"|[{re.escape(''.join(sorted(_SIGNS | _BRACKETS)))}]"
+)
 
 
 def sift(
@@ -97,7 +117,7 @@ def twice(row: Row, ids: Mapping[str, str]) -> str:
 
 
 def _duplicate(row: Row, first: Row) -> str:
-    same = set(map(_fold, row.gold)) == set(map(_fold, first.gold)) or row.kind == "choice"
+    same = set(map(plain, row.gold)) == set(map(plain, first.gold)) or row.kind == "choice"
     return f"the same question as item {first.id}{'' if same else ', with another answer'}"
 
 

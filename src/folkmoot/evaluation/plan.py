@@ -18,12 +18,13 @@ from folkmoot.evaluation.judging import TEMPLATE
 from folkmoot.evaluation.suite import Suite, SystemDocument, TaskUse
 from folkmoot.evaluation.systems import System
 from folkmoot.evaluation.tasks import NoData, Task, examined, find_task, load_split, own_task
-from folkmoot.evaluation.tuning import rehearsed, stand_in, wants
+from folkmoot.evaluation.tuning import markable, rehearsed, stand_in, wants
 from folkmoot.evaluation.worth.coalitions import Coalitions, of_graphs
 from folkmoot.manifest import Manifest
 from folkmoot.models import check_source
 from folkmoot.participant import Participant
 from folkmoot.prompts import check_template
+from folkmoot.routing import ROUTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,13 @@ def make_plan(
         ]
         findings += [f"{path}:1: two systems are called {n!r}; rename one" for n in names if names.count(n) > 1]
     findings += [f"{path}:{line_of(dict(lines), ('systems',))}: {said}" for said in _untunable(graphs, suite, tasks)]
+    own = next((u for u in suite.tasks if u.whose and u.split == "dev"), None)
+    findings += [
+        f"{path}:{line_of(dict(lines), ('systems',))}: {g.name!r} routes by dev questions of the members' own test sets, which are "
+        "asked here ('priorities' with split: dev): ask the test split, or leave the router out"
+        for g in graphs
+        if own and ROUTER in stand_in(g).build(people, suite.prompts).nodes
+    ]
     wanted = [stand_in(g) for g in graphs if g.name in suite.worth.systems]
     worth = attempt(("worth",), partial(of_graphs, wanted, suite, people)) or ()
     played = {s.name for c in worth for s in c.extra}
@@ -235,6 +243,11 @@ def _untunable(graphs: Iterable[System], suite: Suite, tasks: Iterable[TaskPlan]
             yield (
                 f"{g.name!r}: {option}: dev asks for dev questions, and there are none: use tasks with a dev split, a team of "
                 "two or more, and a 'dev' limit above 0"
+            )
+        elif option == "calibration" and not any(markable(i) for t in tasks for i in t.dev):
+            yield (
+                f"{g.name!r}: calibration: dev: no dev question says which member is right (programs are tested once, for the "
+                "whole team); leave calibration out, or add a task with closed answers"
             )
         elif strangers := [n for n in g.team if n not in members]:
             yield f"{g.name!r}: {option}: dev: {strangers[0]!r} is not in the suite's team, so dev says nothing of it"

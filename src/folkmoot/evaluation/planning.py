@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from folkmoot.evaluation.baselines import LEAST_REFINED
 from folkmoot.evaluation.compare import scores as scores_of
 from folkmoot.evaluation.finding import Finding
 from folkmoot.evaluation.plan import Plan
@@ -97,6 +98,7 @@ class Outline:
         baselines: The baselines that follow once the graphs have run, in words.
         worth: The coalitions that follow then, for each graph under 'worth'.
         calls: Most model calls of the planned systems, before the cache.
+        dev_calls: Those of them on dev: of the members, and of the graphs that are calibrated there.
         questions: Questions asked of every system.
         draws: How often each is asked.
         comparisons: The declared family; its size is what every p is corrected for.
@@ -110,6 +112,7 @@ class Outline:
     baselines: tuple[str, ...]
     worth: tuple[WorthOutline, ...]
     calls: int
+    dev_calls: int
     questions: int
     draws: int
     comparisons: tuple[Power, ...]
@@ -140,6 +143,7 @@ def outline(name: str, options: RunOptions, earlier: Path | None = None) -> Outl
         baselines=tuple(baselines.values()),
         worth=tuple(_worth(plan, c) for c in plan.worth),
         calls=plan.most_calls(),
+        dev_calls=plan.dev_calls(),
         questions=len(plan.items),
         draws=plan.suite.draws,
         comparisons=_comparisons(plan, list(baselines), earlier),
@@ -176,7 +180,8 @@ def outline_text(o: Outline) -> str:
             f"{w.calls} calls"
         )
     later = "those of the baselines and smaller teams" if o.worth else "those of the baselines"
-    lines += [f"At most {o.calls} calls, and {later}; equal calls are made once.", ""]
+    on_dev = f", {o.dev_calls} of them on dev" if o.dev_calls else ""
+    lines += [f"At most {o.calls} calls{on_dev}, and {later}; equal calls are made once.", ""]
     if not o.comparisons:
         return "\n".join([*lines, "No graph is compared with anything."])
     lines.append(f"What it could show (80 % power at 5 %, Holm over {len(o.comparisons)} comparisons)")
@@ -231,8 +236,12 @@ def _baselines(plan: Plan) -> dict[str, str]:
         said["self-consistency at equal calls"] = "self-consistency of the best member at the calls of each graph"
         said["self-consistency at equal tokens"] = "self-consistency of the best member at the tokens of each graph"
     if "self_refine" in wanted and best:
-        said["self-refine at equal calls"] = "self-refine of the best member at the calls of each graph"
-        said["self-refine at equal tokens"] = "self-refine of the best member at the tokens of each graph"
+        said["self-refine at equal calls"] = (
+            f"self-refine of the best member at the calls of each graph that takes {LEAST_REFINED} or more"
+        )
+        said["self-refine at equal tokens"] = (
+            "self-refine of the best member at the tokens of each of these, where one round does not exceed them by half"
+        )
     return said
 
 
@@ -243,7 +252,9 @@ def _comparisons(plan: Plan, roles: list[str], earlier: Path | None) -> tuple[Po
     group |= {f"self-refine at equal {what}": "self_refine" for what in ("calls", "tokens")}
     fixed = [m.name for m in suite.monoliths] if "monolith" in suite.family else []
     chosen = [r for r in named if group.get(r, "self_consistency") in suite.family]
+    brief = {g.name for g in plan.graphs if g.protocol.most_calls(len(g.team), g.options) < LEAST_REFINED}
     pairs = [(g.name, r) for g in plan.graphs for r in (*fixed, *chosen)]
+    pairs = [(g, r) for g, r in pairs if not (g in brief and group.get(r) == "self_refine")]
     sizes = Counter((i.task, i.cluster) for i in plan.items if i.cluster)
     clusters = len(sizes) + sum(not i.cluster for i in plan.items)
     design = Design(

@@ -17,7 +17,8 @@ from folkmoot.evaluation.judging import agreement
 from folkmoot.evaluation.page import render_page
 from folkmoot.evaluation.result import Figures, Result
 from folkmoot.evaluation.store import RunStore
-from folkmoot.evaluation.table import render_markdown, render_text, to_json
+from folkmoot.evaluation.table import render_markdown, render_text
+from folkmoot.evaluation.table_json import to_json
 
 MANIFEST = "manifest.json"
 REHEARSAL = "A rehearsal: the replies are made up, no model was run. The figures mean nothing."
@@ -53,7 +54,7 @@ def rewrite(folder: Path) -> Path:
     Raises:
         BadInput: There is no run, or another process is writing it.
     """
-    meta = read_meta(folder)
+    meta = read_own_meta(folder)
     with RunStore(folder) as store:
         write_report(store, meta)
     return folder / "report.html"
@@ -146,6 +147,20 @@ def read_meta(folder: Path) -> dict[str, Any]:
     if not (folder / "results.sqlite").is_file():
         raise BadInput(f"{folder}: no run here (no results.sqlite); give the folder that 'eval run' printed")
     raise BadInput(f"{folder}: its {MANIFEST} cannot be read; run 'folkmoot eval run' again to write it")
+
+
+def read_own_meta(folder: Path) -> dict[str, Any]:
+    """The manifest of a run whose tables are to be written: an experiment has others in their place.
+
+    Raises:
+        BadInput: There is no run, or it is an experiment.
+    """
+    meta = read_meta(folder)
+    if "experiment" in meta:
+        raise BadInput(
+            f"{folder}: an experiment, which writes its own tables; run its command again: {meta['command']}"
+        )
+    return meta
 
 
 def width() -> int:

@@ -23,12 +23,13 @@ from folkmoot.engines.pool import Pool
 from folkmoot.evaluation.analysis import Analysis
 from folkmoot.evaluation.baselines import family
 from folkmoot.evaluation.plan import Plan, make_plan
-from folkmoot.evaluation.report import MANIFEST, REHEARSAL, read_meta, width, write_report
+from folkmoot.evaluation.report import MANIFEST, REHEARSAL, read_own_meta, width, write_report
 from folkmoot.evaluation.samples import engines
 from folkmoot.evaluation.stages import Staged, Stages
 from folkmoot.evaluation.store import RunStore
 from folkmoot.evaluation.suite import Suite, find_suite, read_suite, suite_names
-from folkmoot.evaluation.table import render_text, to_json
+from folkmoot.evaluation.table import render_text
+from folkmoot.evaluation.table_json import to_json
 from folkmoot.participant import Participant
 from folkmoot.progress import Line, duration
 
@@ -172,9 +173,7 @@ def resume(folder: Path, *, as_json: bool = False) -> int:
     Raises:
         BadInput: There is no run.
     """
-    meta = read_meta(folder)
-    if "experiment" in meta:
-        raise BadInput(f"{folder}: an experiment; to go on with it run its command again: {meta['command']}")
+    meta = read_own_meta(folder)
     given = meta["options"]
     home = Path(given["cwd"])
     options = {f.name: given[f.name] for f in fields(RunOptions) if f.name in given}

@@ -158,6 +158,7 @@ class Stages:
                     )
                 await self._run(dev, self._samples(dev, dev=True))
                 if any(wants(s) for s in group):
+                    await self._again(dev)
                     self._replanned(self.staged())
                 ready = self._ready(group)
                 await self._run(ready, self._samples(ready))
@@ -168,6 +169,17 @@ class Stages:
             await self._judge()
         finally:
             await self._pool.close()
+
+    async def _again(self, dev: Sequence[System]) -> None:
+        """Dev samples that failed are tried once more: options that rest on fewer questions are others, and so are all samples."""
+        self._finished = self._store.finished()
+        await self._run(dev, self._samples(dev, dev=True))
+        if failed := sum(f.outcome == "error" or f.failures > 0 for f in self._store.figures(dev=True)):
+            self._line(
+                "dev",
+                note=f"calls failed in {failed} dev samples, twice: options from dev rest on the others, and systems that have such "
+                "options start anew once these are mended",
+            )
 
     async def _match(self) -> None:
         known = {s.name for s in self._plan.systems}

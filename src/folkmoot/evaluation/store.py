@@ -12,23 +12,18 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from folkmoot.discussion import Decision, Turn
 from folkmoot.documents import BadInput
-from folkmoot.engines.contract import Message, Missing
+from folkmoot.engines.contract import Missing
+from folkmoot.evaluation import columns
 from folkmoot.evaluation.item import Item
-from folkmoot.evaluation.judgement import Judgement
 from folkmoot.evaluation.result import Figures, Result
 from folkmoot.evaluation.writer import Writer
 
-_FIGURES = tuple(f.name for f in fields(Figures))
-_FLAGS = tuple(_FIGURES.index(name) for name in ("answered", "dev"))
-_COLUMNS = ("key", *_FIGURES, "body")
-_INSERT = f"INSERT OR REPLACE INTO {{}} VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - constants
+_INSERT = f"INSERT OR REPLACE INTO {{}} VALUES ({', '.join('?' * len(columns.COLUMNS))})"  # noqa: S608 - constants
 _FINISHED = "outcome != 'error' AND failures = 0"
 
 
@@ -60,10 +55,12 @@ class RunStore:
             self._lock.acquire()
             self._db, self._out = _connected(file), _connected(file)  # the second one is the writer's
             for table in ("results", "coalitions"):
-                self._db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(_COLUMNS)}, PRIMARY KEY (key))")
+                self._db.execute(
+                    f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns.COLUMNS)}, PRIMARY KEY (key))"
+                )
             self._db.execute("CREATE TABLE IF NOT EXISTS planned (key PRIMARY KEY)")
             self._db.execute("CREATE TABLE IF NOT EXISTS items (task, item, dev, body, PRIMARY KEY (task, item, dev))")
-            if [row[1] for row in self._db.execute("PRAGMA table_info(results)")] != list(_COLUMNS):
+            if [row[1] for row in self._db.execute("PRAGMA table_info(results)")] != list(columns.COLUMNS):
                 raise BadInput(f"{file}: written by another version of folkmoot; give another --out")
         except BadInput:
             self._lock.release()
@@ -120,8 +117,8 @@ class RunStore:
     def _insert(self, added: list[tuple[Result, bool]]) -> None:
         with _storing(self._out, f"{self.folder}: a sample"):
             self._out.execute("BEGIN")
-            self._out.executemany(_INSERT.format("results"), (_row(r) for r, words in added if words))
-            self._out.executemany(_INSERT.format("coalitions"), (_brief(r) for r, words in added if not words))
+            self._out.executemany(_INSERT.format("results"), (columns.row(r) for r, words in added if words))
+            self._out.executemany(_INSERT.format("coalitions"), (columns.brief(r) for r, words in added if not words))
             self._out.execute("COMMIT")
 
     def finished(self) -> set[str]:
@@ -144,14 +141,21 @@ class RunStore:
         """The planned samples of coalitions that are there, in the order of the plan."""
         return self._read("coalitions", False)
 
+    def drop_coalitions(self) -> int:
+        """Forget the samples of coalitions, planned or not, so that they are played again; returns how many were planned."""
+        many = len(self.coalitions())
+        with _storing(self._db, f"{self.folder}: the samples of coalitions"):
+            self._db.execute("DELETE FROM coalitions")
+        return many
+
     def _read(self, table: str, dev: bool) -> list[Figures]:
-        columns = ", ".join(_FIGURES)
+        wanted = ", ".join(columns.FIGURES)
         rows = self._db.execute(
-            f"SELECT {columns} FROM planned JOIN {table} USING (key) WHERE dev = ? ORDER BY planned.rowid",  # noqa: S608 - constants
+            f"SELECT {wanted} FROM planned JOIN {table} USING (key) WHERE dev = ? ORDER BY planned.rowid",  # noqa: S608 - constants
             (dev,),
         )
         known: dict[str, str] = {}  # names repeat: one string for all of a kind
-        return [_figures([known.setdefault(v, v) if type(v) is str else v for v in row]) for row in rows]
+        return [columns.figures([known.setdefault(v, v) if type(v) is str else v for v in row]) for row in rows]
 
     def results(self, *, item: str | None = None, dev: bool = False) -> Iterator[Result]:
         """The planned samples that are there, one after the other, in the order of the plan; of one question if named."""
@@ -159,7 +163,7 @@ class RunStore:
         only = "" if item is None else "AND item = ?"
         query = f"SELECT body FROM planned JOIN results USING (key) WHERE dev = ? {only} ORDER BY planned.rowid"  # noqa: S608 - constants
         for (body,) in self._db.execute(query, (dev, *(() if item is None else (item,)))):
-            yield _result(json.loads(body), items)
+            yield columns.result(json.loads(body), items)
 
     def result(self, key: str, items: Mapping[tuple[str, str], Item]) -> Result:
         """One sample by its key.
@@ -169,7 +173,7 @@ class RunStore:
             items: From `items`.
         """
         (body,) = self._db.execute("SELECT body FROM results WHERE key = ?", (key,)).fetchone()
-        return _result(json.loads(body), items)
+        return columns.result(json.loads(body), items)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -200,7 +204,7 @@ class RunStore:
             failed = f"FROM planned JOIN {table} USING (key) WHERE NOT ({_FINISHED})"
             count += self._db.execute(f"SELECT count(*) {failed}").fetchone()[0]
             first = first or self._db.execute(f"SELECT body {failed} ORDER BY planned.rowid LIMIT 1").fetchone()
-        return (int(count), _result(json.loads(first[0]), {})) if first else None
+        return (int(count), columns.result(json.loads(first[0]), {})) if first else None
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a file of the run atomically; returns its path."""
@@ -264,75 +268,11 @@ def _open_to_read(folder: Path, file: Path) -> sqlite3.Connection:
 
 def _readable(uri: str) -> sqlite3.Connection:
     db = sqlite3.connect(uri, uri=True, timeout=30)
-    for table in ("results", "coalitions", "planned", "items"):
+    for table in ("results", "planned", "items"):
         db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608 - constants
+    if not db.execute(
+        "SELECT 1 FROM sqlite_master WHERE name = 'coalitions'"
+    ).fetchone():  # begun before there were any
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute(f"CREATE TEMP TABLE coalitions ({', '.join(columns.COLUMNS)}, PRIMARY KEY (key))")
     return db
-
-
-def _figures(row: list[Any]) -> Figures:
-    for at in _FLAGS:
-        row[at] = bool(row[at])
-    return Figures(*row)
-
-
-def _row(result: Result) -> tuple[Any, ...]:
-    figures = result.figures
-    return (
-        result.key,
-        *(getattr(figures, name) for name in _FIGURES),
-        json.dumps(_body(result), separators=(",", ":")),
-    )
-
-
-def _brief(result: Result) -> tuple[Any, ...]:
-    """The row of a coalition: what was said is in the completion cache, and only a failure has to be told."""
-    failed = result.outcome == "error" or result.figures.failures
-    why = result.error or next((t.error for t in result.turns if t.error), None)
-    told = replace(result, turns=(), marks=(), decision=None, error=why, why="", judgements=())
-    figures = result.figures
-    return (
-        result.key,
-        *(getattr(figures, name) for name in _FIGURES),
-        json.dumps(_body(told), separators=(",", ":")) if failed else None,
-    )
-
-
-def _body(r: Result) -> dict[str, Any]:
-    """A result as plain data, made by hand: `dataclasses.asdict` takes ten times as long. The question is in `items`."""
-    body = {name: getattr(r, name) for name in _RESULT}
-    body["turns"] = [
-        {name: getattr(t, name) for name in _TURN} | {"prompt": [[m.role, m.content] for m in t.prompt]}
-        for t in r.turns
-    ]
-    body["decision"] = r.decision and {name: getattr(r.decision, name) for name in _DECISION}
-    body["judgements"] = [{name: getattr(j, name) for name in _JUDGEMENT} for j in r.judgements]
-    return body
-
-
-_RESULT = tuple(f.name for f in fields(Result) if f.name not in ("question", "gold"))
-_TURN = tuple(f.name for f in fields(Turn))
-_DECISION = tuple(f.name for f in fields(Decision))
-_JUDGEMENT = tuple(f.name for f in fields(Judgement))
-
-
-def _result(body: dict[str, Any], items: Mapping[tuple[str, str], Item]) -> Result:
-    asked = items.get((body["task"], body["item"]))
-    return Result(
-        **body
-        | {
-            "question": asked.question if asked else "",
-            "gold": asked.gold if asked else (),
-            "turns": tuple(_turn(t) for t in body["turns"]),
-            "decision": _decision(body["decision"]),
-            "marks": tuple(body["marks"]),
-            "judgements": tuple(Judgement(**j) for j in body["judgements"]),
-        }
-    )
-
-
-def _turn(body: dict[str, Any]) -> Turn:
-    return Turn(**body | {"prompt": tuple(Message(role, content) for role, content in body["prompt"])})
-
-
-def _decision(body: dict[str, Any] | None) -> Decision | None:
-    return Decision(**body | {"tally": tuple((str(a), float(n)) for a, n in body["tally"])}) if body else None

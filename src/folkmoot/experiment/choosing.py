@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from folkmoot.evaluation.report import read_meta
 from folkmoot.evaluation.run import RunOptions, carry_out, checked
 from folkmoot.evaluation.store import RunStore
 from folkmoot.evaluation.suite import Suite, Worth, find_suite, read_suite, suite_names
+from folkmoot.experiment.command import told
 from folkmoot.experiment.design import base_models
 from folkmoot.experiment.gain import Gain, gain
 from folkmoot.experiment.outcomes import Outcomes, outcomes
@@ -133,10 +133,12 @@ def from_run(folder: Path, budget: Budget, by: By | None, write: Path | None, *,
         bases = meta.get("experiment", {}).get("of_base", {}) if only_dev else {}
         found = outcomes(store.results(dev=not only_dev), items, members, bases)
     made = propose(found, budget, by, meta["seed"])
+    if judged := meta.get("experiment", {}).get("left_out", ()):
+        made = replace(made, notes=(*made.notes, f"Left out, since judges score it: {', '.join(judged)}."))
     say(made, meta, as_json)
     if write is not None:
         team = [Manifest.model_validate(m) for m in meta["suite"]["team"] if m["name"] in made.members]
-        write_team(write, team, _registry(meta))
+        write_team(write, team, _registry(meta), Path(meta["options"]["cwd"]))
         if not as_json:
             print(f"Team file: {write}")
     return 0
@@ -156,6 +158,7 @@ def from_team(
         raise BadInput(f"{team}: a team of one; there is nothing to choose")
     plan = checked(_members_only(own), lines, path, run)
     with_dev = {t.task.name for t in plan.tasks if t.dev}
+    judged = [t.task.name for t in plan.tasks if any(i.metric == "judge" for i in t.items)]
     if not with_dev:
         raise BadInput(f"{path}: no dev questions: no task has a dev split, or 'dev: limit:' is 0")
     held = (
@@ -170,6 +173,7 @@ def from_team(
             "tasks": tuple(u.model_copy(update={"split": "dev", "limit": own.dev.limit}) for u in uses),
             "dev": own.dev.model_copy(update={"limit": 0}),
             "monoliths": (bases := base_models(own)),
+            "judges": (),
         }
     )
     specs = {m.engine_spec(own.engine): m.name for m in bases}
@@ -178,13 +182,15 @@ def from_team(
     def conclude(store: RunStore, meta: dict[str, Any], pool: Pool) -> None:
         del meta, pool
 
-    words = ["folkmoot", "team", "select", str(team), suite]
+    given = {"--members": budget.members, "--tokens": budget.tokens, "--by": by, "--write": write}
+    command = told(["folkmoot", "team", "select", str(team), suite], given, run)
+    about = {"name": "select", "team": str(team), "of_base": of_base, "left_out": judged}
     code = carry_out(
         checked(dev, {}, path, run),
         suite,
-        replace(run, out=run.out),
+        run,
         conclude,
-        {"command": shlex.join(words), "experiment": {"name": "select", "team": str(team), "of_base": of_base}},
+        {"command": command, "experiment": about},
     )
     if code not in (0, 3):
         return code
@@ -222,10 +228,10 @@ def say(p: Proposal, meta: Mapping[str, Any], as_json: bool) -> None:
                 f"{mark} {s.member:<{width}}  {100 * s.score:5.1f} %  chosen in {100 * chosen[s.member]:3.0f} % of folds; {why}"
             )
         )
-    e = p.expected
+    e, within = p.expected, " of those within the budget" if p.budget.tokens is not None else ""
     print(
         f"\nExpected on questions like these {p.questions} (cross-fitted: chosen without the questions it is judged on; 95 %):\n"
-        f"  team {100 * e.team:.1f} %, the member that looks best {100 * e.single:.1f} %\n"
+        f"  team {100 * e.team:.1f} %, the member that looks best{within} {100 * e.single:.1f} %\n"
         f"  over that member {points(e.over_single)} points (on the dev questions themselves {100 * e.apparent:+.1f}: too much)\n"
         f"  over the whole team {points(e.over_all)} points"
     )
@@ -234,6 +240,10 @@ def say(p: Proposal, meta: Mapping[str, Any], as_json: bool) -> None:
 
 
 def _members_only(suite: Suite) -> Suite:
+    """The suite without all that is not asked for a proposal.
+
+    Somebody stands for the judges, so that tasks that need some can be read; these have no dev questions and are left out then.
+    """
     return suite.model_copy(
         update={
             "systems": (),
@@ -241,7 +251,7 @@ def _members_only(suite: Suite) -> Suite:
             "guests": (),
             "baselines": (),
             "family": (),
-            "judges": (),
+            "judges": (suite.team[0].name,),
             "worth": Worth(),
         }
     )

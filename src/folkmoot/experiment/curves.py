@@ -78,7 +78,7 @@ def diversity(d: Design, meta: Meta, figures: Sequence[Figures], items: dict[Key
     return Found(
         experiment="diversity",
         title=f"Distinct members in {total} seats: {d.suite.name.removesuffix('-diversity')}",
-        asks="At equal calls, are different members better than copies of one?",
+        asks="At equal seats, are different members better than copies of one?",
         x=f"distinct members in {total} seats",
         y="score",
         lines=tuple(lines),
@@ -90,6 +90,7 @@ def diversity(d: Design, meta: Meta, figures: Sequence[Figures], items: dict[Key
             OVER_BOTH,
             f"Every team has {total} seats: with k distinct members each sits there {total}/k times, as copies that draw with "
             "other seeds. Which k is a random choice.",
+            *(_calls(lines) if table.keys else ()),
             *_fewer(lines),
             *sizes(d),
             *d.notes,
@@ -177,10 +178,25 @@ def _line(name: str, stops: dict[int, list[Part]], table: Measured, seed: int) -
                 possible=stop[0].possible,
                 n=len(table.keys),
                 tokens=fmean(table.tokens[p.system] for p in stop),
+                calls=fmean(table.calls[p.system] for p in stop),
             )
             for x, stop in stops.items()
         ),
     )
+
+
+def _calls(lines: Sequence[Line]) -> list[str]:
+    """Whether every k made equal calls, as counted: diversity is bought with nothing else only if so."""
+    counted = {line.name: [f"{s.calls:.3g}" for s in line.stops if s.calls is not None] for line in lines}
+    level = [f"{name} {calls[0]}" for name, calls in counted.items() if len(set(calls)) == 1]
+    uneven = [f"{name} {', '.join(calls)}" for name, calls in counted.items() if len(set(calls)) > 1]
+    notes = [f"Calls per question, as counted, are the same for every k: {'; '.join(level)}."] if level else []
+    if uneven:
+        notes.append(
+            f"Calls per question, as counted, are not the same for every k (k rising): {'; '.join(uneven)}. A part of what more "
+            "distinct members gain or lose there may be due to that (a discussion that agrees can end early)."
+        )
+    return notes
 
 
 def _fewer(lines: Sequence[Line]) -> list[str]:

@@ -12,7 +12,7 @@ from folkmoot.evaluation.suite import PRIORITIES, Suite, SystemDocument, TaskUse
 from folkmoot.evaluation.tuning import DEV
 from folkmoot.experiment.subsets import divisors, slots, subsets
 from folkmoot.manifest import Manifest
-from folkmoot.protocol import Protocol, find
+from folkmoot.protocol import Protocol, catalogue, find
 
 Name = Literal["scaling", "diversity", "priorities", "emergence"]
 
@@ -87,6 +87,9 @@ def design(
     if len(suite.team) < 2:
         raise BadInput(f"experiment {name}: a team of one; at least two members are needed")
     base = base_models(suite)
+    notes = list[str]()
+    if name == "diversity":
+        graphs, notes = _unrouted(graphs, suite)
     changes: dict[str, Any] = {
         "name": f"{suite.name}-{name}",
         "about": "",
@@ -95,7 +98,7 @@ def design(
         "family": (),
         "worth": Worth(),
     }
-    notes = list(_notes(suite, graphs))
+    notes += _notes(suite, graphs)
     people: tuple[Manifest, ...] = ()
     if name == "priorities":
         if not any(m.priority for m in suite.team):
@@ -252,6 +255,35 @@ def _graphs(suite: Suite, graph: str | None, options: Mapping[str, Any]) -> tupl
     if not suite.systems:
         raise BadInput(f"suite {suite.name!r} names no graph; name one with --graph")
     return suite.systems
+
+
+def _unrouted(graphs: Sequence[SystemDocument], suite: Suite) -> tuple[tuple[SystemDocument, ...], list[str]]:
+    """The graphs that ask everybody, and a note on the others.
+
+    Copies are alike for a router: the more there are, the less sure it is of whom to ask, and teams would differ in calls.
+    """
+    routing = [g for g in graphs if _routes(g)]
+    kept = tuple(g for g in graphs if g not in routing)
+    names = ", ".join(g.name for g in routing)
+    if routing and not kept:
+        fit = ", ".join(n for n in catalogue() if not _routes(SystemDocument.model_validate(n)))
+        raise BadInput(
+            f"experiment diversity: {names}: a router cannot tell copies apart, so teams would differ in calls; take a graph that "
+            f"asks everybody, with --graph: {fit} (without 'route')"
+        )
+    return kept, (
+        [f"Left out, since a router cannot tell copies apart and teams would differ in calls: {names}."]
+        if routing
+        else []
+    )
+
+
+def _routes(g: SystemDocument) -> bool:
+    """Whether it has a router pick who is asked."""
+    found = _protocol(g)
+    many = "route" if "route" in found.options else "k"
+    default = found.options[many].default if many in found.options else True
+    return bool(found.routers) and g.options.get(many, default) is not None
 
 
 def _notes(suite: Suite, graphs: Sequence[SystemDocument]) -> list[str]:

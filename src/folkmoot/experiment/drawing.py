@@ -10,18 +10,20 @@ from html import escape
 from folkmoot.evaluation.plots import CHARACTER, Scale
 from folkmoot.visible import visible
 
-LINES = 6
-"""Different lines that can be told apart by colour and mark; later ones begin again."""
+LINES = 8
+"""Different colours of lines; later lines begin again, with dashes."""
+FORMS = 6
+"""Different marks of lines."""
 MONOLITHS = 4
 """The same for monoliths, by dashes."""
 _DASHES = ("8 4", "2 4", "12 3 2 3", "5 2")
 
 STYLE = """
 .picture { --paper: #faf9f5; --ink: #1c1e23; --soft: #585c66; --grid: #e2dfd5; --monolith: #8a2f7c; --base: #6a6f7a;
-  --c0: #2158b0; --c1: #b04a12; --c2: #0a6b5f; --c3: #8c6a0b; --c4: #6b3fa0; --c5: #a32a45;
+  --c0: #2158b0; --c1: #b04a12; --c2: #00857c; --c3: #a37a00; --c4: #7a35c9; --c5: #d0213c; --c6: #4f8a10; --c7: #5a4030;
   font: 13px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif; }
 @media (prefers-color-scheme: dark) { .picture { --paper: #14161a; --ink: #e7e5e0; --soft: #a8adb8; --grid: #31363f; --monolith: #e59ad6; --base: #a8adb8;
-  --c0: #82b1ff; --c1: #ff9b7e; --c2: #58d3bd; --c3: #dfb54d; --c4: #c3a6ff; --c5: #ff90a8; } }
+  --c0: #5c9dff; --c1: #ff8a4c; --c2: #3fd6d0; --c3: #f0d050; --c4: #b18cff; --c5: #ff6b88; --c6: #8fd14a; --c7: #b88d6e; } }
 .picture text { fill: var(--ink); } .picture .soft { fill: var(--soft); } .picture .title { font-size: 16px; font-weight: 600; }
 .picture .grid { stroke: var(--grid); } .picture .axis { stroke: var(--soft); }
 .picture .line { fill: none; stroke-width: 2.2; } .picture .whisker { stroke-width: 1.6; } .picture .dot { opacity: .5; }
@@ -32,6 +34,12 @@ STYLE = """
 def colour(i: int) -> str:
     """Of line `i`."""
     return f"var(--c{i % LINES})"
+
+
+def stroke(i: int, *, control: bool = False) -> str:
+    """The style of line `i`: its colour, and dashes from the second time that the colours are used; controls have their own."""
+    again = i // LINES
+    return f"stroke: {colour(i)}" + (f"; stroke-dasharray: {14 + 6 * again} 3" if again and not control else "")
 
 
 def dashes(i: int) -> str:
@@ -75,14 +83,17 @@ class Canvas:
     def mark(
         self, x: float, y: float, form: int, style: str, *, size: float = 4.6, hint: str = "", kind: str = ""
     ) -> None:
-        """A mark of one of the forms: circle, square, diamond, triangle; `hint` shows when it is pointed at."""
+        """A mark of one of the `FORMS`, such as a circle or a square; `hint` shows when it is pointed at."""
         s = size
         shape = (
             f'<circle cx="{x:g}" cy="{y:g}" r="{s:g}"',
             f'<rect x="{x - s * 0.9:g}" y="{y - s * 0.9:g}" width="{1.8 * s:g}" height="{1.8 * s:g}"',
             f'<path d="M{x:g} {y - 1.3 * s:g}L{x + 1.3 * s:g} {y:g}L{x:g} {y + 1.3 * s:g}L{x - 1.3 * s:g} {y:g}Z"',
             f'<path d="M{x:g} {y - 1.2 * s:g}L{x + 1.2 * s:g} {y + s:g}L{x - 1.2 * s:g} {y + s:g}Z"',
-        )[form % 4]
+            f'<path d="M{x:g} {y + 1.2 * s:g}L{x + 1.2 * s:g} {y - s:g}L{x - 1.2 * s:g} {y - s:g}Z"',
+            f'<path d="M{x - 1.2 * s:g} {y - 0.4 * s:g}h{0.8 * s:g}v{-0.8 * s:g}h{0.8 * s:g}v{0.8 * s:g}h{0.8 * s:g}v{0.8 * s:g}'
+            f'h{-0.8 * s:g}v{0.8 * s:g}h{-0.8 * s:g}v{-0.8 * s:g}h{-0.8 * s:g}Z"',
+        )[form % FORMS]
         title = f"<title>{escape(visible(hint))}</title>" if hint else ""
         self.parts.append(f'{shape} class="{kind}" style="{style}">{title}</{shape[1:].split(" ", 1)[0]}>')
 

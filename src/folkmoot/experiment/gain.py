@@ -16,7 +16,7 @@ from folkmoot.evaluation.statistics import Difference
 from folkmoot.evaluation.statistics.generator import generator
 from folkmoot.evaluation.statistics.student import student
 from folkmoot.experiment.outcomes import Outcomes
-from folkmoot.experiment.selecting import Budget, By, select, worth
+from folkmoot.experiment.selecting import Budget, By, looks_best, select, worth
 
 if TYPE_CHECKING:
     import numpy
@@ -34,11 +34,11 @@ class Gain:
 
     Attributes:
         team: Mean score of teams chosen so.
-        single: Of the member that looks best.
+        single: Of the member that looks best, of those that the budget allows.
         over_single: Team minus single, with its 95 % interval.
         over_all: Team minus the whole team, by the same measure.
         apparent: What the dev questions that the team was chosen on say of `over_single`: too much.
-        times: How often each member was chosen, as a share.
+        times: How often each member was chosen, as a share of the choices made.
     """
 
     team: float
@@ -82,7 +82,7 @@ def gain(
     rng = generator(f"gain {seed}")
     units = _units(o)
     every = np.arange(len(units))
-    times = np.zeros(len(o.members))
+    times = np.zeros(len(o.members) + 1)
     found = [_crossfit(o, by, budget, every, _folds(o, units, rng), times) for _ in range(partitions)]
     mean = _Values(*(float(v) for v in np.mean(found, axis=0)))
     errors = []
@@ -109,14 +109,14 @@ def gain(
         single,
         whole,
         apparent.differences[0],
-        tuple(float(t) / (partitions * FOLDS) for t in times),
+        tuple(float(t) / float(times[-1]) for t in times[:-1]),
     )
 
 
 def _crossfit(
     o: Outcomes, by: By, budget: Budget, columns: Numbers, folds: Numbers, times: Floats | None = None
 ) -> _Values:
-    """Values on every column by choices made without its fold; who is chosen is counted in `times`."""
+    """Values on every column by choices made without its fold; who is chosen is counted in `times`, last how many choices."""
     import numpy as np
 
     everybody = tuple(range(len(o.members)))
@@ -126,10 +126,10 @@ def _crossfit(
         learn, on = columns[part != fold], columns[part == fold]
         if not len(learn) or not len(on):
             continue
-        single = int(o.scores[:, learn].mean(axis=1).argmax())
+        single = looks_best(o, budget, learn)
         team = select(o, by, budget, learn) or (single,)
         if times is not None:
-            times[list(team)] += 1
+            times[[*team, -1]] += 1
         sums += [
             worth(o, by, team, learn, on).sum(),
             o.scores[single, on].sum(),
@@ -143,7 +143,7 @@ def _chosen(o: Outcomes, by: By, budget: Budget, learn: Numbers) -> _Values:
     import numpy as np
 
     every = np.arange(o.scores.shape[1])
-    single = int(o.scores[:, learn].mean(axis=1).argmax())
+    single = looks_best(o, budget, learn)
     team = select(o, by, budget, learn) or (single,)
     everybody = tuple(range(len(o.members)))
     return _Values(

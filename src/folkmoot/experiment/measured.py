@@ -27,12 +27,14 @@ class Measured:
         scores: Mean score over the draws of each question, by system.
         questions: Clusters and tasks.
         tokens: Mean prompt and completion tokens per question, by system.
+        calls: Mean model calls per question, by system; those from the cache count.
     """
 
     keys: tuple[Key, ...]
     scores: Mapping[str, NDArray[numpy.float64]]
     questions: Questions
     tokens: Mapping[str, float]
+    calls: Mapping[str, float]
 
     def teams(self, systems: Sequence[str], possible: int) -> Teams:
         """The rows of some systems."""
@@ -57,13 +59,11 @@ def measured(figures: Iterable[Figures], systems: Iterable[str], items: Mapping[
             done[f.system].setdefault((f.task, f.item), []).append(f)
     scores = {s: scores_of(found) for s, found in done.items()}
     common = sorted(set.intersection(*(set(s) for s in scores.values()))) if scores else []
-    spent = {
-        s: [f.prompt_tokens + f.completion_tokens for draws in found.values() for f in draws]
-        for s, found in done.items()
-    }
+    spent = {s: [f for key in common for f in found[key]] for s, found in done.items()}
     return Measured(
         tuple(common),
         {s: np.array([fmean(found[k]) for k in common]) for s, found in scores.items()},
         Questions([items[k].cluster for k in common], [task for task, _ in common]),
-        {s: fmean(t) if t else 0.0 for s, t in spent.items()},
+        {s: fmean(f.prompt_tokens + f.completion_tokens for f in own) if own else 0.0 for s, own in spent.items()},
+        {s: fmean(f.calls for f in own) if own else 0.0 for s, own in spent.items()},
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from folkmoot.evaluation.plots import Scale
 from folkmoot.evaluation.statistics import Difference
-from folkmoot.experiment.drawing import Canvas, colour, dashes, shares
+from folkmoot.experiment.drawing import Canvas, colour, dashes, shares, stroke
 from folkmoot.experiment.sizes import told
 from folkmoot.experiment.table import named
-from folkmoot.experiment.values import Band, Dot, Found, Line, Stop
+from folkmoot.experiment.values import Band, Found, Line, Stop
 
 WIDE, NARROW = 880, 366
 """Widths of the drawing, in its units; a unit is a pixel where there is room."""
@@ -23,6 +23,10 @@ def picture(found: Found, command: str, width: int = WIDE) -> str:
         width: `WIDE` or `NARROW`.
     """
     canvas = Canvas(width)
+    if not found.own and not any(line.stops for line in found.lines):
+        canvas.height = 40
+        canvas.text(12, 24, f"{found.title}: nothing to draw")
+        return canvas.svg(found.title, f"{found.asks} {command}")
     canvas.text(12, 24, found.title if width > 500 else found.title.split(":")[0], kind="title")
     if found.own:
         _dumbbells(canvas, found)
@@ -35,7 +39,7 @@ def _curves(canvas: Canvas, found: Found) -> None:
     wide = canvas.width > 500
     bottom = _TOP + (360 if wide else 300)
     estimates = [s.estimate for line in found.lines for s in line.stops] + [b.estimate for b in found.bands]
-    dots = [d.value for line in found.lines for s in line.stops for d in s.dots]
+    dots = [d.value for line in found.lines for s in line.stops for d in s.dots if d.value is not None]
     y = shares([e.low for e in estimates] + dots, [e.high for e in estimates] + dots, bottom, _TOP + 8)
     places = sorted({s.x for line in found.lines for s in line.stops})
     pad = (canvas.width - _LEFT - _RIGHT) / (2 * max(1, len(places)))
@@ -51,17 +55,22 @@ def _curves(canvas: Canvas, found: Found) -> None:
     canvas.text((_LEFT + canvas.width - _RIGHT) / 2, bottom + 40, found.x, anchor="middle")
     for i, band in enumerate(found.bands):
         _band(canvas, band, y, i)
-    graphs = [line.name for line in found.lines if not line.control]
-    for i, line in enumerate(found.lines):
-        number = graphs.index(line.name) if line.name in graphs else 0
-        aside = (i - (len(found.lines) - 1) / 2) * (9 if wide else 5)
-        _line(canvas, line, at, y, number, aside)
-    entries = []
-    for line in found.lines:
-        number = graphs.index(line.name) if line.name in graphs else 0
-        entries.append((_swatch(number, line.control), named(line)))
+    beside = [line for line in found.lines if line.beside]
+    for i, line in enumerate(beside):
+        _ribbon(canvas, line, at, y, len(found.bands) + i)
+    curves = [line for line in found.lines if not line.beside]
+    graphs = list(dict.fromkeys(line.name for line in curves))
+    for i, line in enumerate(curves):
+        aside = (i - (len(curves) - 1) / 2) * (9 if wide else 5)
+        _line(canvas, line, at, y, graphs.index(line.name), aside)
+    entries = [(_swatch(graphs.index(line.name), line.control), named(line)) for line in curves]
     entries += [
-        (_band_swatch(b, i), f"{b.name}: {_pct(b.estimate)} ({told(b.parameters)})") for i, b in enumerate(found.bands)
+        (_band_swatch(line.beside, len(found.bands) + i), f"{named(line)}, {told(line.parameters)}")
+        for i, line in enumerate(beside)
+    ]
+    entries += [
+        (_band_swatch(b.kind, i), f"{b.name}: {_pct(b.estimate)} ({told(b.parameters)})")
+        for i, b in enumerate(found.bands)
     ]
     canvas.height = canvas.legend(bottom + 68, entries)
     if found.together is not None:
@@ -93,11 +102,24 @@ def _band(canvas: Canvas, band: Band, y: Scale, i: int) -> None:
     )
 
 
+def _ribbon(canvas: Canvas, line: Line, at: dict[int, float], y: Scale, i: int) -> None:
+    """A band whose height changes from stop to stop."""
+    if not line.stops:
+        return
+    ink = f"var(--{line.beside})"
+    ends = [(at[s.x] - 14, at[s.x] + 14, s.estimate) for s in line.stops]
+    upper = [(x, y(e.high)) for a, b, e in ends for x in (a, b)]
+    lower = [(x, y(e.low)) for a, b, e in ends for x in (a, b)]
+    canvas.path([*upper, *reversed(lower)], "wash", f"fill: {ink}")
+    middle = [(x, y(e.mean)) for a, b, e in ends for x in (a, b)]
+    canvas.path(middle, "line", f"stroke: {ink}; stroke-width: 1.8; stroke-dasharray: {dashes(i)}")
+
+
 def _line(canvas: Canvas, line: Line, at: dict[int, float], y: Scale, number: int, aside: float) -> None:
     ink = colour(number)
     means = [(at[s.x] + aside, y(s.estimate.mean)) for s in line.stops]
     kind = "line control" if line.control else "line"
-    canvas.path(means, kind, f"stroke: {ink}")
+    canvas.path(means, kind, stroke(number, control=line.control))
     for s, (x, middle) in zip(line.stops, means, strict=True):
         canvas.line(x, y(s.estimate.low), x, y(s.estimate.high), "whisker", f"stroke: {ink}")
         if not line.control:
@@ -108,16 +130,17 @@ def _line(canvas: Canvas, line: Line, at: dict[int, float], y: Scale, number: in
 
 
 def _dots(canvas: Canvas, stop: Stop, x: float, y: Scale, ink: str) -> None:
-    """The teams beside the mean, side by side where they are level."""
+    """The teams beside the mean, side by side where they are level; none for a team without a share."""
     if len(stop.dots) < 2:
         return
-    level: dict[int, list[Dot]] = {}
+    level: dict[int, list[tuple[str, float]]] = {}
     for d in stop.dots:
-        level.setdefault(round(y(d.value) / 5), []).append(d)
+        if d.value is not None:
+            level.setdefault(round(y(d.value) / 5), []).append((d.label, d.value))
     for dots in level.values():
-        for j, d in enumerate(dots):
-            hint = f"{d.label}: {100 * d.value:.1f} %"
-            canvas.mark(x + 8 + 5 * j, y(d.value), 0, f"fill: {ink}", size=2.4, hint=hint, kind="dot")
+        for j, (label, value) in enumerate(dots):
+            hint = f"{label}: {100 * value:.1f} %"
+            canvas.mark(x + 8 + 5 * j, y(value), 0, f"fill: {ink}", size=2.4, hint=hint, kind="dot")
 
 
 def _dumbbells(canvas: Canvas, found: Found) -> None:
@@ -161,14 +184,14 @@ def _dumbbells(canvas: Canvas, found: Found) -> None:
 def _swatch(number: int, control: bool) -> str:
     small = Canvas(0)
     ink = colour(number)
-    small.line(-11, 0, 11, 0, "line control" if control else "line", f"stroke: {ink}")
+    small.line(-11, 0, 11, 0, "line control" if control else "line", stroke(number, control=control))
     small.mark(0, 0, number, f"fill: var(--paper); stroke: {ink}; stroke-width: 2" if control else f"fill: {ink}")
     return "".join(small.parts)
 
 
-def _band_swatch(band: Band, i: int) -> str:
+def _band_swatch(kind: str, i: int) -> str:
     small = Canvas(0)
-    ink = f"var(--{band.kind})"
+    ink = f"var(--{kind})"
     small.box(-11, -6, 11, 6, "wash", f"fill: {ink}")
     small.line(-11, 0, 11, 0, "", f"stroke: {ink}; stroke-width: 1.8; stroke-dasharray: {dashes(i)}")
     return "".join(small.parts)

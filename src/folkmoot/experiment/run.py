@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,8 @@ from folkmoot.evaluation.plan import Plan
 from folkmoot.evaluation.run import RunOptions, carry_out, checked
 from folkmoot.evaluation.store import RunStore
 from folkmoot.evaluation.suite import find_suite, read_suite
+from folkmoot.evaluation.tuning import rehearsed
+from folkmoot.experiment.command import told
 from folkmoot.experiment.curves import diversity, scaling
 from folkmoot.experiment.design import Design, Name, design
 from folkmoot.experiment.drawing import alone
@@ -57,7 +58,7 @@ def experiment(name: Name, team: Path, suite: str, options: ExperimentOptions, *
         Missing: A prerequisite is not there.
     """
     made, plan = planned(name, team, suite, options)
-    command = told(name, team, suite, options)
+    command = recorded(name, team, suite, options)
 
     def conclude(store: RunStore, meta: dict[str, Any], pool: Pool) -> None:
         found = look(name, made, store, meta)
@@ -104,11 +105,11 @@ def outline(name: Name, team: Path, suite: str, options: ExperimentOptions) -> d
     _, plan = planned(name, team, suite, options)
     questions = len(plan.items) * plan.suite.draws
     dev = sum(len(t.dev) for t in plan.tasks)
-    members = len(plan.suite.team)
-    samples = questions * len(plan.systems) + dev * members
+    on_dev = [*plan.suite.team, *filter(None, map(rehearsed, plan.systems))]
+    samples = questions * len(plan.systems) + dev * len(on_dev)
     more = "" if name != "emergence" else "; the controls, a vote of fresh samples for every team, come on top"
     return {
-        "command": told(name, team, suite, options),
+        "command": recorded(name, team, suite, options),
         "questions": questions,
         "dev": dev,
         "systems": [s.name for s in plan.systems],
@@ -141,24 +142,13 @@ def write(store: RunStore, found: Found, meta: Meta) -> dict[str, Path]:
     return made
 
 
-def told(name: str, team: Path, suite: str, options: ExperimentOptions) -> str:
+def recorded(name: str, team: Path, suite: str, options: ExperimentOptions) -> str:
     """The command that runs this experiment again."""
-    words = ["folkmoot", "experiment", name, str(team), suite]
-    if options.graph is not None:
-        words += ["--graph", options.graph]
-    for key, value in options.options.items():
-        words += ["--with", f"{key}={json.dumps(value) if not isinstance(value, str) else value}"]
-    run = options.run
-    for flag, given in (
-        ("--draws", options.draws if options.draws != ExperimentOptions().draws else None),
-        ("--slots", options.slots),
-        ("--seed", options.seed),
-        ("--limit", run.limit),
-        ("--engine", run.engine),
-        ("--data", run.data),
-        ("--out", run.out),
-    ):
-        words += [flag, str(given)] if given is not None else []
-    words += ["--scripted"] if run.scripted else []
-    words += ["--unsafe-code"] if run.unsafe_code else []
-    return shlex.join(words)
+    given = {
+        "--draws": options.draws if options.draws != ExperimentOptions().draws else None,
+        "--slots": options.slots,
+        "--seed": options.seed,
+    }
+    graph = ["--graph", options.graph] if options.graph is not None else []
+    words = ["folkmoot", "experiment", name, str(team), suite, *graph]
+    return told(words, given, options.run, options.options)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[numpy.float64]
     Numbers = NDArray[numpy.int64]
+    Bools = NDArray[numpy.bool_]
 
 By = Literal["routed", "vote", "coverage"]
 LEVEL = 0.1
@@ -47,7 +48,9 @@ def floor(o: Outcomes, use: Numbers | None = None) -> list[Standing]:
     """Who is better than guessing, and than the base model alone, on something.
 
     A member stays if on at least one task it gets more right than chance (exact binomial test; open answers have no chance level, so
-    one right answer is enough) and, where its base model was run alone, more than that (exact McNemar), both one-sided at 10 %.
+    one right answer is enough) and, where its base model was run alone, more than that (exact McNemar), both one-sided. Of all
+    who know nothing no more than 10 % stay, however many tasks there are: each p is multiplied by the number of tasks on which it
+    could have come about by luck (Bonferroni).
 
     Args:
         o: The outcomes.
@@ -58,24 +61,36 @@ def floor(o: Outcomes, use: Numbers | None = None) -> list[Standing]:
     at = np.arange(o.scores.shape[1]) if use is None else use
     found = []
     for i, name in enumerate(o.members):
-        best, why = math.inf, "not better than guessing"
+        seen: list[tuple[float, float, str]] = []  # p against guessing, p against both, task
+        lucky = 0
         for t, task in enumerate(o.names):
             here = at[o.tasks[at] == t]
             if not len(here):
                 continue
-            right = int((o.scores[i, here] > 0.5).sum())
-            p = _upper(right, len(here), float(o.chance[here].mean()))
-            if p <= LEVEL and name in o.base:
-                ours, theirs = o.scores[i, here] > 0.5, o.base[name][here] > 0.5
-                ahead = int((ours & ~theirs).sum()) > int((theirs & ~ours).sum())
-                p = mcnemar(list(ours), list(theirs)) / 2 if ahead else 1.0
-                why = "not better than its base model alone" if p > LEVEL and best > LEVEL else why
-            if p < best:
-                best = p
-                if p <= LEVEL:
-                    why = f"better than {'its base alone' if name in o.base else 'guessing'} on {task}"
-        found.append(Standing(name, float(o.scores[i, at].mean()), best <= LEVEL, why))
+            chance = float(o.chance[here].mean())
+            lucky += bool(chance) or name in o.base
+            ours = o.scores[i, here] > 0.5
+            guess = _upper(int(ours.sum()), len(here), chance)
+            seen.append((guess, max(guess, _over(ours, o.base[name][here] > 0.5)) if name in o.base else guess, task))
+        level = LEVEL / max(1, lucky)
+        _, best, task = min(seen, key=lambda s: s[1], default=(1.0, 1.0, ""))
+        if best <= level:
+            why = f"better than {'its base alone' if name in o.base else 'guessing'} on {task}"
+        else:
+            able = name in o.base and any(guess <= level for guess, _, _ in seen)
+            why = f"not better than {'its base model alone' if able else 'guessing'}"
+        found.append(Standing(name, float(o.scores[i, at].mean()), bool(best <= level), why))
     return found
+
+
+def looks_best(o: Outcomes, budget: Budget, use: Numbers) -> int:
+    """The member with the highest mean score that the budget allows; of equals the first."""
+    import numpy as np
+
+    means = o.scores[:, use].mean(axis=1)
+    if budget.tokens is not None and (o.tokens <= budget.tokens).any():
+        means = np.where(o.tokens <= budget.tokens, means, -1.0)
+    return int(means.argmax())
 
 
 def select(o: Outcomes, by: By, budget: Budget, use: Numbers | None = None) -> tuple[int, ...]:
@@ -177,8 +192,22 @@ def _affordable(o: Outcomes, team: Sequence[int], budget: Budget) -> bool:
     return budget.tokens is None or float(o.tokens[list(team)].sum()) <= budget.tokens
 
 
+def _over(ours: Bools, theirs: Bools) -> float:
+    """One-sided p of being right more often than another on the same questions (exact McNemar)."""
+    ahead = int((ours & ~theirs).sum()) > int((theirs & ~ours).sum())
+    return mcnemar(list(ours), list(theirs)) / 2 if ahead else 1.0
+
+
 def _upper(right: int, n: int, chance: float) -> float:
-    """P of so many right answers or more by guessing."""
+    """P of so many right answers or more by guessing. In logarithms: of a thousand questions the terms leave the floats."""
     if not right or not chance:
         return 0.0 if right else 1.0
-    return sum(math.comb(n, k) * chance**k * (1 - chance) ** (n - k) for k in range(right, n + 1))
+    if chance >= 1:
+        return 1.0
+    odds = math.log(chance) - math.log1p(-chance)
+    start = math.lgamma(n + 1) - math.lgamma(right + 1) - math.lgamma(n - right + 1)
+    terms = [start + right * math.log(chance) + (n - right) * math.log1p(-chance)]
+    for k in range(right, n):
+        terms.append(terms[-1] + math.log((n - k) / (k + 1)) + odds)
+    top = max(terms)
+    return min(1.0, math.exp(top) * math.fsum(math.exp(t - top) for t in terms))

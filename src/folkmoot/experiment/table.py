@@ -21,12 +21,14 @@ def tables(found: Found) -> list[tuple[str, list[str], Rows]]:
     if any(line.stops for line in found.lines):
         lines = [line for line in found.lines if line.stops]
         heads = [found.x, *(f"{named(line)} [95 %]" for line in lines)]
-        if any(s.tokens is not None for line in lines for s in line.stops):
-            heads.append("tokens per question")
+        spent = any(s.tokens is not None for line in lines for s in line.stops)
+        heads += ["calls per question", "tokens per question"] if spent else []
         heads.append("teams")
-        made.append((f"{found.y.capitalize()}, %", heads, _stops(lines, "tokens per question" in heads)))
-    if found.bands:
+        made.append((f"{found.y.capitalize()}, %", heads, _stops(lines, spent)))
+    beside = [line for line in found.lines if line.beside]
+    if found.bands or beside:
         rows = [[f"{b.name} ({b.kind})", _share(b.estimate), told(b.parameters)] for b in found.bands]
+        rows += [[named(line), "at each stop, above", told(line.parameters)] for line in beside]
         if found.together is not None:
             rows.append(["all contributions together", "", told(found.together)])
         made.append(("Beside them", ["system", "score, % [95 %]", "parameters"], rows))
@@ -55,6 +57,8 @@ def tables(found: Found) -> list[tuple[str, list[str], Rows]]:
 
 def named(line: Line) -> str:
     """The name of a line; a control bears that of its graph."""
+    if line.beside:
+        return f"{line.name} ({line.beside})"
     return f"{line.name}, control" if line.control else line.name
 
 
@@ -134,18 +138,19 @@ def _share(d: Difference) -> str:
     return f"{100 * d.mean:.1f} [{100 * d.low:.1f}, {100 * d.high:.1f}]"
 
 
-def _stops(lines: Sequence[Line], tokens: bool) -> Rows:
+def _stops(lines: Sequence[Line], spent: bool) -> Rows:
     rows = []
     for x in sorted({s.x for line in lines for s in line.stops}):
         at = [next((s for s in line.stops if s.x == x), None) for line in lines]
         there = [s for s in at if s is not None]
         tried = max(there, key=lambda s: len(s.dots))
-        spent = [f"{s.tokens:.0f}" for s in there if s.tokens is not None]
+        calls = [f"{s.calls:.3g}" for s in there if s.calls is not None]
+        tokens = [f"{s.tokens:.0f}" for s in there if s.tokens is not None]
         rows.append(
             [
                 str(x),
                 *(_share(s.estimate) if s is not None else "" for s in at),
-                *([" / ".join(spent)] if tokens else []),
+                *([" / ".join(calls), " / ".join(tokens)] if spent else []),
                 f"{len(tried.dots)} of {tried.possible}",
             ]
         )

@@ -12,13 +12,14 @@ from folkmoot.manifest import Manifest
 from folkmoot.registry import Registry
 
 
-def write_team(file: Path, members: Sequence[Manifest], registry: Path | None) -> None:
+def write_team(file: Path, members: Sequence[Manifest], registry: Path | None, home: Path) -> None:
     """Write a team file; paths in it are relative to it. An older file is replaced at once, or not at all.
 
     Args:
         file: Where.
-        members: Who; paths in them are relative to the working folder.
+        members: Who.
         registry: Folder that they were picked from, if they were.
+        home: The folder that paths in `members` are relative to.
 
     Raises:
         BadInput: It cannot be written.
@@ -29,7 +30,7 @@ def write_team(file: Path, members: Sequence[Manifest], registry: Path | None) -
     if registry is not None and _holds(registry, names):
         told: dict[str, Any] = {"registry": _beside(str(registry), file), "members": names}
     else:
-        told = {"members": [_spelled(m, file) for m in members]}
+        told = {"members": [_spelled(m, file, home) for m in members]}
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         draft.write_text(yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
@@ -46,16 +47,16 @@ def _holds(registry: Path, names: Sequence[str]) -> bool:
         return False
 
 
-def _spelled(m: Manifest, file: Path) -> dict[str, Any]:
+def _spelled(m: Manifest, file: Path, home: Path) -> dict[str, Any]:
     told = m.model_dump(mode="json", exclude_defaults=True)
     told.pop("trained", None)
     told.pop("hashes", None)
     if m.adapter:
-        told["adapter"] = _beside(m.adapter, file)
+        told["adapter"] = _beside(str(home / m.adapter), file)
     if m.priority:
-        told["priority"]["file"] = _beside(m.priority.file, file)
-    if m.model.startswith(("./", "../")) or (os.sep in m.model and Path(m.model).is_dir()):
-        told["model"] = _beside(m.model, file)
+        told["priority"]["file"] = _beside(str(home / m.priority.file), file)
+    if m.model.startswith(("./", "../")) or (os.sep in m.model and (home / m.model).is_dir()):
+        told["model"] = _beside(str(home / m.model), file)
     return told
 
 

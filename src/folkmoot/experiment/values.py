@@ -12,10 +12,10 @@ from folkmoot.evaluation.statistics import Difference
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """One team of a stop: who is in it, and its mean score."""
+    """One team of a stop: who is in it, and its mean score; None where there is no question to score it on."""
 
     label: str
-    value: float
+    value: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Stop:
         possible: How many different teams there could be.
         n: Questions behind it: where it is a share of some questions, how many these are, over all teams.
         tokens: Mean prompt and completion tokens per question; None where it makes no sense.
+        calls: Mean model calls per question, likewise.
     """
 
     x: int
@@ -37,15 +38,26 @@ class Stop:
     possible: int
     n: float
     tokens: float | None = None
+    calls: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A graph over all its stops; or its control, which belongs to it."""
+    """A graph over all its stops; or its control, which belongs to it; or a system beside the graphs.
+
+    Attributes:
+        name: Of the graph or the system.
+        stops: Its places, from left to right; those at which there is nothing to measure are missing.
+        control: It is the control of the graph of this name.
+        beside: ``monolith`` or ``base``: it is such a system, on the questions of each stop.
+        parameters: How large that is; None if that is not known.
+    """
 
     name: str
     stops: tuple[Stop, ...]
     control: bool = False
+    beside: str = ""
+    parameters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,36 @@ def test_a_coalition_that_is_too_small_for_the_graph_votes() -> None:
     assert (three.protocol.name, dict(three.options)) == ("critique_refine", {"critics": 2})
 
 
+@pytest.mark.parametrize(
+    ("graph", "options", "itself"),
+    [
+        ("confident_select", {"samples": 3}, True),
+        ("majority_vote", {"samples": 2}, True),
+        ("critique_refine", {"critics": "self"}, True),
+        ("confident_select", {"samples": 1, "confidence": "likelihood"}, False),  # no rivals: one call
+        ("route", {"k": 2}, False),
+        ("debate", {}, False),  # needs two
+        ("critique_refine", {}, False),  # one member has no peer
+    ],
+)
+def test_one_member_plays_the_graph_where_that_asks_it_more_than_once(
+    graph: str, options: dict[str, Any], itself: bool
+) -> None:
+    found = made(graph, options=options)
+    assert found.systems["bo",] == (f"{graph} of bo" if itself else "bo")
+    assert not found.votes
+    if itself:
+        alone = played(found, "bo")
+        assert (alone.protocol.name, alone.team, dict(alone.options)) == (graph, ("bo",), options)
+        assert len(found.extra) == 3 + 3
+
+
+def test_what_is_known_of_a_member_goes_with_it() -> None:
+    curves = dict.fromkeys(("ana", "bo", "cy"), (1.0, 0.5))
+    found = made("confident_select", options={"samples": 2, "calibration": curves})
+    assert played(found, "cy").options["calibration"] == {"cy": (1.0, 0.5)}
+
+
 def test_a_member_who_is_no_system_of_the_run_is_played_alone() -> None:
     system = System("debate", "graph", find("debate"), ("ana", "bo"))
     found = coalitions(system, PEOPLE, None, ["ana"])

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,15 +18,17 @@ from typer.testing import CliRunner
 from folkmoot.cli.app import app
 from folkmoot.documents import BadInput
 from folkmoot.evaluation.planning import outline
-from folkmoot.evaluation.run import RunOptions, execute
+from folkmoot.evaluation.run import RunOptions, execute, planned
 from folkmoot.evaluation.store import RunStore
 
 NAMES = ("ana", "bo", "cy", "di", "ed", "flo")
 
 
-def a_suite(folder: Path, worth: str = "[debate, critique_refine]", questions: int = 1) -> Path:
+def a_suite(
+    folder: Path, worth: str = "[debate, critique_refine]", questions: int = 1, names: Sequence[str] = NAMES
+) -> Path:
     """Each member has a test set of its own; a judge from outside reads the open questions."""
-    for k, name in enumerate(NAMES):
+    for k, name in enumerate(names):
         rows = [
             {"id": f"{split}{i}", "split": split, "question": f"{name}: {k} + {i} = ?", "answer": str(k + i)}
             for split in ("dev", "test")
@@ -34,7 +37,7 @@ def a_suite(folder: Path, worth: str = "[debate, critique_refine]", questions: i
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     team = "".join(
         f"  - {{name: {n}, model: smollm2-135m-instruct, priority: {{file: {n}.jsonl, answer: number}}}}\n"
-        for n in NAMES
+        for n in names
     )
     path = folder / "six.yaml"
     path.write_text(
@@ -134,8 +137,80 @@ def test_coalitions_stay_out_of_every_list_of_systems(run: Path, tmp_path: Path)
         ran("export", run, "--to", form, "--out", tmp_path / form)
     assert name not in (tmp_path / "csv").read_text()
     scored = json.loads(ran("score", run, "--json"))
-    assert (scored["changed"], scored["coalitions_not_scored"]) == ([], 2 * 392)
-    assert "784 samples of smaller teams keep their scores" in ran("score", run)
+    assert (scored["changed"], scored["coalitions_dropped"]) == ([], 0)
+    assert json.loads(ran("status", run, "--json"))["coalitions"] == [2 * 392, 2 * 392], (
+        "nothing changed: nothing is lost"
+    )
+
+
+def test_old_scores_of_smaller_teams_do_not_stay_beside_new_ones(tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    assert execute(str(a_suite(tmp_path, "[debate]", names=NAMES[:3])), RunOptions(out=copy, scripted=True)) == 0
+    before = json.loads(ran("show", copy, "--json"))["participation"]["values"]
+    kept = rows(copy, "SELECT key, score FROM coalitions ORDER BY key")
+    with sqlite3.connect(copy / "results.sqlite") as db:  # as an earlier reader may have left it
+        key, body = db.execute("SELECT key, body FROM results WHERE system = 'ana' AND dev = 0 LIMIT 1").fetchone()
+        wrong = json.loads(body) | {"score": 1 - json.loads(body)["score"]}
+        db.execute("UPDATE results SET body = ? WHERE key = ?", (json.dumps(wrong), key))
+    said = ran("score", copy)
+    assert "1 changed" in said
+    assert "12 samples of smaller teams are dropped" in " ".join(said.split())
+    assert [v["n"] for v in json.loads(ran("show", copy, "--json"))["participation"]["values"]] == [0]
+    assert rows(copy, "SELECT count(*) FROM coalitions") == [(0,)]
+    ran("resume", copy)
+    assert rows(copy, "SELECT key, score FROM coalitions ORDER BY key") == kept
+    assert json.loads(ran("show", copy, "--json"))["participation"]["values"] == before
+
+
+def test_a_run_from_before_there_were_coalitions_can_be_read(run: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(run, old)
+    with sqlite3.connect(old / "results.sqlite") as db:
+        db.execute("DROP TABLE coalitions")
+    meta = json.loads((old / "manifest.json").read_text())
+    (old / "manifest.json").write_text(json.dumps({k: v for k, v in meta.items() if k not in ("worth", "tuned")}))
+    assert json.loads(ran("status", old, "--json"))["parts"]
+    assert "debate" in ran("show", old)
+    assert ran("compare", old, "debate", "big")
+    assert rows(old, "SELECT count(*) FROM sqlite_master WHERE name = 'coalitions'") == [(0,)], (
+        "reading changes nothing"
+    )
+    ran("report", old)
+
+
+@pytest.mark.parametrize(
+    ("split", "system", "refused"),
+    [
+        ("dev", "route", True),
+        ("dev", "{graph: debate, with: {route: 2, router: bo}}", True),
+        ("dev", "debate", False),
+        ("test", "route", False),
+    ],
+)
+def test_routers_are_not_asked_their_own_examples(tmp_path: Path, split: str, system: str, refused: bool) -> None:
+    path = a_suite(tmp_path, "", names=NAMES[:3])
+    text = path.read_text().replace("[sums, priorities]", f"[sums, {{name: priorities, split: {split}}}]")
+    path.write_text(f"{text[: text.index('systems:')]}systems: [{system}]\n")
+    if not refused:
+        assert planned(str(path), RunOptions(scripted=True))
+        return
+    with pytest.raises(
+        BadInput, match=r"six\.yaml:\d+: '(route|debate)' routes by dev questions of the members' own test sets"
+    ):
+        planned(str(path), RunOptions(scripted=True))
+
+
+def test_an_experiment_keeps_its_tables(run: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(run, own)
+    meta = json.loads((own / "manifest.json").read_text()) | {"command": "folkmoot experiment gain x", "experiment": {}}
+    (own / "manifest.json").write_text(json.dumps(meta))
+    for verb in ("report", "score", "resume"):
+        assert (
+            refused(verb, own)
+            == f"{own}: an experiment, which writes its own tables; run its command again: folkmoot experiment gain x"
+        )
+    assert (own / "table.md").read_text() == (run / "table.md").read_text()
 
 
 def test_a_transcript_says_where_its_answer_came_from(run: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -224,7 +224,7 @@ def _incomplete(mine: Mapping[str, Tensor], config: Mapping[str, Any], engine: R
     alone = sorted(f"{m}.{_OTHER[p]}" for m, p in parts if p in _OTHER and (m, _OTHER[p]) not in parts)
     if alone:
         yield f"{_listed(alone)} missing from its {WEIGHTS}. Save the adapter again"
-    saved = tuple(config.get("modules_to_save") or ())
+    saved = frozenset(config.get("modules_to_save") or ())
     # PEFT puts a copy of the base's own matrix beside an adapter of embeddings; vLLM stumbles over it.
     copies = ".base_layer.weight" if engine == "transformers" else "\0"
     strange = [
@@ -290,19 +290,21 @@ def _targets(modules: set[str], config: Mapping[str, Any], have: Mapping[str, Te
     targets = config.get("target_modules")
     if not isinstance(targets, list) or config.get("target_parameters"):
         return
-    if surplus := sorted(m for m in modules if not _within(m, targets)):
+    ends = frozenset(targets)
+    if surplus := sorted(m for m in modules if not _within(m, ends)):
         yield f"it holds matrices for {_listed(surplus, be=False)}, which its target_modules do not name. Save it again"
     if config.get("layers_to_transform") is not None or config.get("exclude_modules"):
         return
     named = {n.removesuffix(".weight") for n, t in have.items() if n.endswith(".weight") and len(t.shape) == 2}
-    lacking = sorted(m for m in named - modules if _within(m, targets))
+    lacking = sorted(m for m in named - modules if _within(m, ends))
     if lacking:
         yield f"the matrices of {_listed(lacking)} missing, which its target_modules name. Save it again"
 
 
-def _within(module: str, ends: Iterable[str]) -> bool:
+def _within(module: str, ends: frozenset[str]) -> bool:
     """Whether a module is called by one of these names, or ends with one after a dot."""
-    return any(module == end or module.endswith(f".{end}") for end in ends)
+    parts = module.split(".")
+    return any(".".join(parts[i:]) in ends for i in range(len(parts)))
 
 
 def _transposed(config: Mapping[str, Any], part: str) -> bool:

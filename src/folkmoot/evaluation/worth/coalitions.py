@@ -30,10 +30,11 @@ class Coalitions:
         team: Its members, in order.
         orders: The sampled permutations of the team, as numbers of members; every second one is the reverse of the one before
             it. Empty: all coalitions are there.
-        systems: Name of the system that plays each coalition: the graph itself for the whole team, the member alone for a
-            coalition of one. The empty coalition gives no answer and is no system.
+        systems: Name of the system that plays each coalition: the graph itself for the whole team; the member alone for a
+            coalition of one, unless the graph takes one member and asks it more than once. The empty coalition gives no
+            answer and is no system.
         extra: The systems among these that the suite does not run anyway.
-        votes: Coalitions with fewer members than the graph can do with: a plain vote over their first drafts stands in.
+        votes: Coalitions of two or more that are too few for the graph: a plain vote over their first drafts stands in.
         guests: Members whom an option gives a part (a judge) that they play in every coalition, their own or not.
     """
 
@@ -96,12 +97,12 @@ def coalitions(
         if members == team:
             named[members] = graph.name
             continue
-        if len(members) == 1 and members[0] in known:
+        system = _played(graph, members, people, prompts)
+        if system is None and len(members) == 1 and members[0] in known:
             named[members] = members[0]
             continue
-        system = _played(graph, members, people, prompts)
         if system is None:
-            votes.append(members)
+            votes += [members] if len(members) > 1 else []
             system = found_systems.vote("", members, 1)
         name = f"{graph.name} of {', '.join(members)}"
         extra.append(System(name, "coalition", system.protocol, members, system.options))
@@ -118,10 +119,12 @@ def of_graphs(graphs: Iterable[System], suite: Suite, people: Mapping[str, Parti
 
 
 def _played(graph: System, members: Coalition, people: Mapping[str, Participant], prompts: str | None) -> System | None:
-    """The graph with fewer members; None if it needs more than these, or if there is only one."""
-    if len(members) < max(graph.protocol.least, 2):
+    """The graph with fewer members; None if it needs more than these, or would ask the only one just once."""
+    if len(members) < graph.protocol.least:
         return None
     options = {k: _restricted(v, graph.team, members) for k, v in graph.options.items()}
+    if len(members) == 1 and graph.protocol.most_calls(1, options) == 1:
+        return None
     system = System(graph.name, "coalition", graph.protocol, members, options)
     try:
         system.build(people, prompts)

@@ -1,0 +1,125 @@
+"""Questions that others ask or learn from: what a contribution's own data are compared with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from folkmoot.contribute.files import ROWS
+from folkmoot.documents import BadInput
+from folkmoot.engines.contract import Missing
+from folkmoot.evaluation.suite import find_suite, read_suite, suite_names
+from folkmoot.evaluation.tasks import NoData, Task, find_task, own_task, questions, task_names
+from folkmoot.progress import Progress, silent
+from folkmoot.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Questions of others.
+
+    Attributes:
+        name: Where they come from.
+        questions: Their texts.
+        learnt: They are somebody's training rows: nobody may be tested on them, and others may learn from them, too.
+    """
+
+    name: str
+    questions: tuple[str, ...]
+    learnt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Everything that a contribution's data are compared with.
+
+    Attributes:
+        seen: Questions that are here.
+        tasks: How many tasks they come from.
+        absent: Names of the tasks whose data are not here, so that nothing can be said of them.
+    """
+
+    seen: tuple[Seen, ...] = ()
+    tasks: int = 0
+    absent: tuple[str, ...] = ()
+
+    def told(self) -> str:
+        """What was compared, and what was not."""
+        members = sum(not s.learnt for s in self.seen) - self.tasks
+        compared = f"{self.tasks} tasks" + (f" and {members} contributions" if members else "")
+        lacking = f"; {len(self.absent)} tasks have no data here and were not compared (--data)" if self.absent else ""
+        return f"seen in none of {compared}{lacking}"
+
+
+def seen(
+    suites: Iterable[str] = (),
+    data: Path | None = None,
+    registry: Path | None = None,
+    *,
+    but: str = "",
+    progress: Progress = silent,
+) -> Others:
+    """Questions that must be in nobody's data: those of tasks whose data are here, and of contributions in a registry.
+
+    Of contributions these are the test questions, and the training rows that came with them.
+
+    Args:
+        suites: Further tasks and suites, by name or file; all shipped tasks count always.
+        data: The user's data folder.
+        registry: Folder of a registry.
+        but: A contribution of the registry that is left out: the one that is checked.
+        progress: Told which task is read.
+
+    Raises:
+        BadInput: A task, suite or registry is not there, or cannot be read.
+    """
+    found: list[Seen] = []
+    absent = []
+    tasks = _tasks(suites)
+    for n, task in enumerate(tasks):
+        progress("check: questions of others", n, len(tasks), task.name)
+        try:
+            found.append(Seen(f"task {task.name}", tuple(questions(task, data_dir=data))))
+        except (NoData, Missing):
+            absent.append(task.name)
+    compared = len(found)
+    if registry is not None:
+        lock = Registry.read(registry)
+        for name in (n for n in lock.entries if n != but):
+            (manifest,) = lock.members(name)
+            if manifest.priority:
+                found.append(Seen(f"contribution {name}", tuple(questions(own_task(manifest), ("test",)))))
+            if (rows := registry / lock.entry(name).source / ROWS).is_file():
+                found.append(Seen(f"the training rows of contribution {name}", _learnt(rows), learnt=True))
+    return Others(tuple(found), compared, tuple(absent))
+
+
+def _learnt(path: Path) -> tuple[str, ...]:
+    """What is asked in training rows that were admitted before."""
+    asked = []
+    try:
+        for line in filter(str.strip, path.read_text(encoding="utf-8-sig").split("\n")):
+            held = json.loads(line)
+            said = [held.get("question", held.get("prompt"))]
+            said += [m["content"] for m in held.get("messages", ()) if m["role"] == "user"]
+            asked += [q for q in said if isinstance(q, str)]
+    except (OSError, ValueError, RecursionError, TypeError, AttributeError, KeyError) as e:
+        raise BadInput(f"{path}: training rows that cannot be read: {e}; check that contribution again") from None
+    return tuple(asked)
+
+
+def _tasks(suites: Iterable[str]) -> list[Task]:
+    tasks = {name: find_task(name) for name in task_names()}
+    for name in suites:
+        if name in tasks:
+            continue
+        path = Path(name)
+        if name in suite_names() or (path.is_file() and "tasks" in path.read_text(encoding="utf-8", errors="replace")):
+            suite, _ = read_suite(find_suite(name))
+            used = [find_task(use.name, find_suite(name).parent) for use in suite.tasks if not use.whose]
+        else:
+            used = [find_task(name)]
+        tasks |= {task.name: task for task in used}
+    return list(tasks.values())
