@@ -15,7 +15,8 @@ import pytest
 
 from folkmoot.cli import main
 from folkmoot.contribute import keep
-from folkmoot.contribute.findings import Score
+from folkmoot.contribute.findings import Admission, Score
+from folkmoot.models.folder import sha256
 
 _spec = importlib.util.spec_from_file_location(
     "contribution", Path(__file__).parents[1] / "contribute" / "contribution.py"
@@ -84,7 +85,10 @@ def test_scores_are_shown(folkmoot: Run, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(keep, "check", lambda *a, **k: replace(gate(*a, **k), scores=scores))
     folder = contribution.make(tmp_path / "ana")
     path = folder / "participant.yaml"
-    score = {"before": {"score": 0.1, "low": 0.0, "high": 0.3, "items": 6}, "after": {"score": 0.75}}
+    score = {
+        "before": {"score": 0.1, "low": 0.0, "high": 0.3, "items": 6},
+        "after": {"score": 0.75, "low": 0.3, "high": 1.0, "items": 6},
+    }
     path.write_text(path.read_text() + json.dumps({"trained": {"score": score}})[1:-1] + "\n")
     assert folkmoot("add", "ana")[0] == 0
     out = folkmoot("list")[1]
@@ -99,7 +103,16 @@ def test_scores_are_shown(folkmoot: Run, tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     "score", ["1" + "0" * 400, "0x" + "f" * 9000, "-1", "1.01", ".nan", ".inf", "true", "[]", "{}"]
 )
-def test_a_score_that_can_be_none_is_not_shown(folkmoot: Run, tmp_path: Path, score: str) -> None:
+def test_a_score_that_can_be_none_is_not_shown(
+    folkmoot: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, score: str
+) -> None:
+    """The gate refuses it; a registry from elsewhere may hold it all the same."""
+
+    def admits(folder: Path, **_: object) -> Admission:
+        files = {p.relative_to(folder).as_posix(): sha256(p) for p in folder.rglob("*") if p.is_file()}
+        return Admission((), files=files)
+
+    monkeypatch.setattr(keep, "check", admits)
     folder = contribution.make(tmp_path / "ana")
     path = folder / "participant.yaml"
     path.write_text(f"{path.read_text()}trained: {{score: {{after: {{score: {score}}}}}, steps: {score}}}\n")

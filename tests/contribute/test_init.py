@@ -46,7 +46,7 @@ def test_it_lacks_weights_and_data_and_nothing_else(tmp_path: Path) -> None:
             PLAN, purpose="Says: #1, 'quoted' \"twice\" and {braces}.\nIn two lines -- yes", contributor="Bo: & co #3"
         ),
         replace(PLAN, weights=True, model=""),
-        replace(PLAN, model="served", url="http://127.0.0.1:8000/v1", api_key_env="FOLKMOOT_KEY_GEMS"),
+        replace(PLAN, model="served", url="http://127.0.0.1:8000/v1", api_key_env="FOLKMOOT_KEY_ROMAN"),
         *(replace(PLAN, answer=kind) for kind in get_args(Kind)),
     ],
 )
@@ -93,7 +93,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         (replace(PLAN, model="../base"), "others must be able to fetch the base"),
         (replace(PLAN, tags=("Two Words",)), "tags.0"),
         (replace(PLAN, url="http://127.0.0.1:8000/v1", weights=True), "an endpoint brings no weights"),
-        (replace(PLAN, url="http://127.0.0.1:8000/v1", api_key_env="HF_TOKEN"), "name it FOLKMOOT_KEY_..."),
+        (replace(PLAN, url="http://127.0.0.1:8000/v1", api_key_env="HF_TOKEN"), "name it FOLKMOOT_KEY_ROMAN"),
         (replace(PLAN, name="judge"), "taken by a node of the graph"),
     ],
 )

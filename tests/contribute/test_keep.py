@@ -312,6 +312,9 @@ def test_what_the_gate_measured_is_recorded(roman: Path, moot: Path, monkeypatch
     assert row["measured"] == {"score": 0.6667, "base": 0.125, "questions": 24}
     assert row["claimed"] == {"after": {"score": 0.99}}
     assert not add(str(roman), moot).changed
+    monkeypatch.setattr(keep, "check", lambda place, **_: judged(place))
+    assert add(str(roman), moot, replace=True).entry.measured is None, "it was asked for anew"
+    assert listing(moot)[0]["measured"] is None
 
 
 def test_which_base_it_was_is_recorded(roman: Path, moot: Path, admits: list[Path]) -> None:

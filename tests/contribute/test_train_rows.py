@@ -171,6 +171,14 @@ def test_many_questions_are_looked_for_in_long_texts_in_a_time_that_grows_with_t
     assert time.monotonic() - began < 10  # looking for each of them in turn would take a minute
 
 
+def test_rows_made_to_take_long_are_refused(monkeypatch):
+    monkeypatch.setattr("folkmoot.contribute.rows._STEPS", 1_000)
+    held = Questions()
+    held.add("a " * 60 + "b", (), "1", inside=True)
+    with pytest.raises(BadInput, match="too often"):
+        held.find(["a " * 100])
+
+
 def test_a_choice_with_other_options_is_another_question(tmp_path):
     which = {"question": "Which of these is true, do you think?", "answer": "A"}
     held = {**which, "id": "t1", "split": "test", "options": ["red", "blue"]}

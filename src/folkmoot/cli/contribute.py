@@ -37,7 +37,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 def add(
     source: Annotated[str, typer.Argument(metavar="FOLDER|ORG/NAME[@REVISION]", help="A folder, or a hub repository.")],
     registry: At = REGISTRY,
-    replace: Annotated[bool, typer.Option("--replace", help="One with the same name gives way.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="One with the same name gives way; the same again is measured anew.")
+    ] = False,
     endpoint: Hub = None,
     suite: Suites = None,
     data: Data = None,

@@ -156,9 +156,12 @@ def _training(folder: Path, manifest: Manifest, sources: Sequence[Seen]) -> Iter
             if len(text) >= _CHANCE:
                 held.add(text, (), source.name, inside=len(text.split()) >= _LONG)
     both: dict[str, list[str]] = {}
-    for taught in lessons:
-        if (name := held.find(taught.texts)) is not None:
-            both.setdefault(name, []).append(taught.where)
+    try:
+        for taught in lessons:
+            if (name := held.find(taught.texts)) is not None:
+                both.setdefault(name, []).append(taught.where)
+    except BadInput as e:
+        yield refuse("training-rows", str(e), ROWS, "shorten or remove the rows")
     for name, places in both.items():
         what = f"{len(places)} rows ask questions of {name}, the first at {_within(places[0], folder)}"
         yield refuse("training-overlap", what, ROWS, "remove these rows, and train again")

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from folkmoot.answers.types import Kind
 from folkmoot.contribute.card import write_card
+from folkmoot.contribute.check_endpoint import key_variable
 from folkmoot.contribute.check_licences import licence_fault
 from folkmoot.contribute.files import CARD, ROWS
 from folkmoot.documents import BadInput
@@ -23,9 +24,6 @@ from folkmoot.registry import Slug
 ADAPTER = "adapter"
 MODEL = "./model"
 TEST = "priority.jsonl"
-
-KEYS = "FOLKMOOT_KEY_"
-"""How variables begin whose contents a contribution's endpoint may be sent."""
 
 EXAMPLES: Mapping[Kind, str] = {
     "text": '{"id": "1", "split": "test", "question": "What is the capital of Peru?", "answer": ["Lima"]}',
@@ -135,10 +133,8 @@ def _refuse(told: Mapping[str, Any], plan: Plan) -> None:
         raise BadInput(f"{', '.join(empty)}: empty; say it in a few words")
     if fault := licence_fault(told["licence"]):
         raise BadInput(f"licence {told['licence']!r} is not known: {fault}")
-    if plan.api_key_env and not plan.api_key_env.startswith(KEYS):
-        raise BadInput(
-            f"api_key_env {plan.api_key_env!r}: whoever adds it sends what it holds there: name it {KEYS}..."
-        )
+    if plan.api_key_env and plan.api_key_env != (own := key_variable(told["name"])):
+        raise BadInput(f"api_key_env {plan.api_key_env!r}: whoever adds it sends what it holds there: name it {own}")
     if plan.url and plan.weights:
         raise BadInput("--url and --weights: an endpoint brings no weights; leave one of them out")
     if not plan.url and not plan.weights:
@@ -164,7 +160,7 @@ def _text(told: Mapping[str, Any], plan: Plan) -> str:
         source += (
             [key["api_key_env"]]
             if "api_key_env" in key
-            else ["# api_key_env: FOLKMOOT_KEY_..., the variable that holds the key"]
+            else [f"# api_key_env: {key_variable(told['name'])}, the variable that holds the key"]
         )
         source += [key["model"]]
     elif plan.weights:

@@ -61,7 +61,7 @@ def add(
     Args:
         source: A folder, or a hub repository (``org/name``, ``org/name@revision``), which is pinned to its commit.
         registry: The registry's folder; made if it is not there.
-        replace: One with the same name gives way.
+        replace: One with the same name gives way; the same again is checked and measured anew.
         endpoint: Address of the hub, if it is not the usual one.
         suites: As in `check`.
         data: As in `check`.
@@ -98,7 +98,7 @@ def add(
             files=hashes,
         )
         old = known.entries.get(name)
-        if old is not None and _same(old, entry) and not known.differences(name):
+        if old is not None and not replace and _same(old, entry) and not known.differences(name):
             return Added(name, registry / old.source, old, changed=False)
         _refuse_taken(known, name, old, entry, replace=replace)
         others = registry if known.entries else None

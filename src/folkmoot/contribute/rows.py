@@ -32,6 +32,8 @@ _LEAST_QUOTED = 20
 
 _WORDS = 64
 """Words of a question that are looked for inside other texts; whose first 64 are the same are the same."""
+_STEPS = 40_000_000
+"""Words compared in all, after which it is given up; 50 MB of plain text take a quarter of that."""
 _END = ""
 """Where a question ends in the tree of words; no word is empty."""
 
@@ -182,6 +184,7 @@ class Questions:
     def __init__(self) -> None:
         self._whole: dict[str, list[tuple[tuple[str, ...], str]]] = {}
         self._inside: dict[str, Any] = {}
+        self._steps = 0
 
     def add(self, question: str, options: tuple[str, ...], name: str, *, inside: bool) -> None:
         """Look for a question, too.
@@ -214,7 +217,12 @@ class Questions:
         words = text.split()
         for begin in range(len(words)):
             at: Any = self._inside
+            if self._steps > _STEPS:
+                raise BadInput(
+                    "the rows begin test questions too often to be compared with them: shorten or remove them"
+                )
             for word in words[begin : begin + _WORDS]:
+                self._steps += 1
                 at = at.get(word)
                 if at is None:
                     break
