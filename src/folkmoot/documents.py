@@ -60,8 +60,10 @@ def load(path: Path) -> tuple[Any, Lines]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as e:
-        raise BadInput(f"{path}: cannot be read: {e}") from None
+    except UnicodeDecodeError as e:
+        raise BadInput(f"{path}: is not UTF-8 (byte {e.start + 1}); save it as UTF-8") from None
+    except OSError as e:
+        raise BadInput(f"{path}: cannot be read: {e.strerror or e}") from None
     try:
         node = yaml.compose(text, Loader=_Loader)
         lines: Lines = {}

@@ -25,10 +25,13 @@ ALL = "all"
 VERSION = 1
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-_SLUG = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_SHOWN = 3
 
 
 def _nameable(name: str) -> str:
+    if not _SLUG.fullmatch(name):
+        raise ValueError("use small letters, digits, '.', '_' or '-', at most 64, a letter or digit first")
     if name == ALL:
         raise ValueError(f"nobody can be called {ALL!r}: team files pick everybody by it")
     if name.endswith((".lock", ".yaml")):
@@ -36,7 +39,7 @@ def _nameable(name: str) -> str:
     return name
 
 
-Slug = Annotated[str, StringConstraints(pattern=_SLUG), AfterValidator(_nameable)]
+Slug = Annotated[str, AfterValidator(_nameable)]
 """A contribution's name: it names folders and repositories, too."""
 
 
@@ -140,7 +143,7 @@ class Registry:
         path = folder / LOCK
         if not path.is_file():
             raise BadInput(f"{folder}: no registry: it has no {LOCK}; 'folkmoot contribute add' makes one")
-        _refuse_conflict(path)
+        _refuse_unfinished(path)
         lock = read(path, Lock)
         return cls(folder, dict(sorted(lock.participants.items())))
 
@@ -206,22 +209,29 @@ class Registry:
         return tuple(self._manifest(n, home) for n in picked)
 
     def differences(self, name: str) -> list[str]:
-        """What is not as the lock says about one contribution, a line each.
+        """What is not as the lock says about one contribution, in as few lines as can be.
 
         What the lock does not name is left alone, unless it would be loaded.
         """
         entry = self.entry(name)
-        found = []
-        for file, expected in entry.files.items():
-            path = self.folder / entry.source / file
+        home = self.folder / entry.source
+        for file in entry.files:
             if link := _link(self.folder, f"{entry.source}/{file}"):
-                found.append(f"{link}: a link, which could lead anywhere: put the folder or file itself there")
-                break
-            if not path.is_file():
-                found.append(f"{path}: missing; {self.folder / LOCK} lists it: restore it, or add {name!r} again")
-            elif sha256(path) != expected:
-                found.append(f"{path}: changed since {name!r} was added: restore it, or add {name!r} again")
-        return found or self._loose(name, entry)
+                return [f"{link}: a link, which could lead anywhere: put the folder or file itself there"]
+        if self.missing(name):
+            out = f"'folkmoot contribute remove {name}' takes it out"
+            return [f"{name}: its folder {home} is missing; restore it or add it again ({out})"]
+        gone = [f for f in entry.files if not (home / f).is_file()]
+        changed = [f for f, digest in entry.files.items() if f not in gone and sha256(home / f) != digest]
+        told = [f"{_files(which)} {how}" for which, how in ((gone, "missing"), (changed, "changed")) if which]
+        if told:
+            return [f"{name}: in {home} {', '.join(told)} since it was added: restore, or add {name!r} again"]
+        return self._loose(name, entry)
+
+    def missing(self, name: str) -> bool:
+        """Whether nothing of a contribution is where the lock says that it is."""
+        entry = self.entry(name)
+        return not any((self.folder / entry.source / file).is_file() for file in entry.files)
 
     def _loose(self, name: str, entry: Entry) -> list[str]:
         """What would be loaded with a contribution, and is not what the lock names."""
@@ -237,8 +247,9 @@ class Registry:
             return [f"{home / MANIFEST}: {out[0]!r} leads out of its folder; add {name!r} again"]
         read = sorted({path for folder in own for path in _read(home, folder)} - entry.files.keys())
         if read:
+            more = f" (and {len(read) - 1} more)" if read[1:] else ""
             return [
-                f"{home / p}: it would be loaded, and is not in {LOCK}: remove it, or add {name!r} again" for p in read
+                f"{home / read[0]}: it would be loaded, and is not in {LOCK}{more}: remove it, or add {name!r} again"
             ]
         return _other_base(name, entry, manifest)
 
@@ -251,18 +262,26 @@ class Registry:
         return beside(manifest, Path(os.path.relpath(folder, home)) if home is not None else folder)
 
 
-def _refuse_conflict(path: Path) -> None:
-    """Name what git leaves of a merge that it could not finish: as YAML it reads as nonsense."""
+def _refuse_unfinished(path: Path) -> None:
+    """Name an empty file, and what git leaves of a merge that it could not finish: as YAML it reads as nonsense."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as e:
         raise BadInput(f"{path}: cannot be read: {e.strerror}") from None
+    if not text.strip():
+        raise BadInput(f"{path}: the file is empty: restore it from git, or remove it and add everybody again")
     if mark := _CONFLICT.search(text):
         line = text.count("\n", 0, mark.start()) + 1
         raise BadInput(
             f"{path}:{line}: a merge was left unfinished here; keep the entries of both sides, remove the lines with "
             "<<<<<<<, ======= and >>>>>>>"
         )
+
+
+def _files(names: list[str]) -> str:
+    """Some files for people: ``5 files (a, b, c, ...)``."""
+    shown = ", ".join([*names[:_SHOWN], *(["..."] if names[_SHOWN:] else [])])
+    return f"{len(names)} file{'s' if names[1:] else ''} ({shown})"
 
 
 def _read(home: Path, path: str) -> Iterator[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Tag, field_validator, model_validator
 
 from folkmoot.documents import BadInput, Document, Lines, line_of, load, validate
 from folkmoot.manifest import MANIFEST, Manifest, beside
@@ -17,6 +17,15 @@ class Tagged(Document):
     """A pick from a registry: everybody in it with this tag."""
 
     tag: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_tag(cls, v: Any) -> Any:
+        if isinstance(v, dict) and (set(v) != {"tag"} or not isinstance(v["tag"], str)):
+            raise ValueError(
+                "a pick by tag is {tag: word}: one word, and no other key; several tags are several entries"
+            )
+        return v
 
 
 def _form(entry: object) -> str:
@@ -42,7 +51,16 @@ class Team(Document):
     """
 
     registry: str | None = None
-    members: tuple[Member, ...] = Field(min_length=1)
+    members: tuple[Member, ...]
+
+    @field_validator("members", mode="before")
+    @classmethod
+    def _listed(cls, v: Any) -> Any:
+        if not isinstance(v, (list, tuple)):
+            raise ValueError(f"write a list: [{v}]" if isinstance(v, str) else "write a list, such as [all]")
+        if not v:
+            raise ValueError("nobody is in it; name somebody, such as [all]")
+        return v
 
 
 def read_team(path: Path) -> tuple[Manifest, ...]:

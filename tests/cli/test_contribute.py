@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import io
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -73,7 +74,11 @@ def test_from_nothing_to_a_member_of_a_team(folkmoot: Run, tmp_path: Path) -> No
     (tmp_path / "moot" / "ana" / "priority.jsonl").write_text("{}\n")
     code, out, err = folkmoot("list")
     assert "changed" in out
-    assert "moot/ana/priority.jsonl: changed since 'ana' was added" in err
+    assert err == ("ana: in moot/ana 1 file (priority.jsonl) changed since it was added: restore, or add 'ana' again\n")
+    shutil.rmtree(tmp_path / "moot" / "ana")
+    code, out, err = folkmoot("list")
+    assert (code, "missing" in out, err) == (0, True, "")
+    assert folkmoot("remove", "ana")[2] == "folkmoot: remove ana: there is no terminal to ask at; give --yes\n"
     assert folkmoot("remove", "ana", "--yes")[:2] == (0, "ana: removed from moot\n")
     assert json.loads(folkmoot("list", "--json")[1]) == []
 
@@ -168,7 +173,7 @@ def test_init_asks_for_what_is_not_said(folkmoot: Run, tmp_path: Path, monkeypat
         ),
         (("init", "x", *SAID, "--answer", "numbr"), 2, "--answer 'numbr': did you mean 'number'?"),
         (("init", "here", *SAID), 2, "a contribution is here already"),
-        (("init", "afile", *SAID), 4, "afile: cannot be written"),
+        (("init", "afile", *SAID), 2, "folkmoot: afile: a file is there already; name a folder"),
         (("add", "nowhere"), 2, "nowhere: no such folder"),
         (("add", "broken"), 2, "participant.yaml:2: not valid YAML"),
         (("list",), 2, "moot: no registry"),

@@ -70,7 +70,7 @@ def test_what_it_tells(roman: Path) -> None:
         "Again: `folkmoot contribute train roman --epochs 4`",
         "![Loss while training](training/loss.svg)",
         'members: ["roman"]',
-        "member = Participant('roman', engine, adapter='./roman/adapter')",
+        'member = Participant("roman", engine, adapter="./roman/adapter")',
         f"| `adapter/adapter_model.safetensors` | `{sha256(roman / 'adapter' / 'adapter_model.safetensors')}` |",
         "| base model | `gguf:123` |",
     ):
@@ -85,7 +85,7 @@ def test_python_in_it_is_right(roman: Path) -> None:
 
     code = card(roman).split("```python\n")[1].split("```")[0]
     compile(code, "card", "exec")
-    assert "TransformersEngine('smollm2-135m-instruct')" in code
+    assert 'TransformersEngine("smollm2-135m-instruct")' in code
     assert callable(Participant)
 
 
@@ -192,7 +192,7 @@ def test_a_whole_model_and_an_endpoint(tmp_path: Path) -> None:
     text = card(tmp_path)
     assert front(text)["license"] == "gpl-3.0"
     assert front(text)["library_name"] == "transformers"
-    assert "TransformersEngine('./whole/model')" in text
+    assert 'TransformersEngine("./whole/model")' in text
     (tmp_path / "participant.yaml").write_text("name: far\nmodel: gem\nengine: openai\nurl: http://127.0.0.1:1/v1\n")
     text = card(tmp_path)
     assert "an endpoint, as `gem`" in text

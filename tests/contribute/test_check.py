@@ -612,6 +612,23 @@ def test_test_questions_that_another_was_trained_on_are_refused(ana, tmp_path):
     assert "the training rows of contribution bo" in found.what
 
 
+def test_rows_after_one_that_is_too_large_are_looked_at(ana):
+    with (ana / "priority.jsonl").open("a") as f:
+        first = sum(1 for _ in (ana / "priority.jsonl").open()) + 1
+        f.write("x" * 200_000 + "\n[1]\n" + "{\n")
+    found = [(f.check, f.where) for f in check(ana, run=False).refusals]
+    assert found == [(c, f"priority.jsonl:{first + i}") for i, c in enumerate(("row-size", "rows", "rows"))]
+
+
+def test_a_file_that_was_changed_on_purpose_is_taken_without_its_line(ana):
+    path = ana / "participant.yaml"
+    h.edit(path, "hashes:", f"hashes:\n  train.jsonl: {'ab' * 32}")
+    (found,) = check(ana, run=False).refusals
+    assert "delete this line" in found.remedy
+    h.edit(path, f"  train.jsonl: {'ab' * 32}\n", "")
+    assert check(ana, run=False).admitted
+
+
 def test_every_hostile_contribution_has_a_check_of_its_own_kind():
     assert len(HOSTILE) >= 100
     assert len({expected for _, expected in HOSTILE.values()}) >= 55

@@ -9,6 +9,7 @@ import pytest
 
 from folkmoot.answers.types import Kind
 from folkmoot.contribute.check import check
+from folkmoot.contribute.check_manifest import check_manifest
 from folkmoot.contribute.init import EXAMPLES, Plan, init
 from folkmoot.documents import BadInput
 from folkmoot.evaluation.tasks import examined, own_task
@@ -62,6 +63,15 @@ def test_the_manifest_says_what_was_asked_for(tmp_path: Path, plan: Plan) -> Non
     assert told.priority.answer == plan.answer
 
 
+def test_the_whole_manifest_of_the_documentation_is_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "contribute.md").read_text()
+    (tmp_path / MANIFEST).write_text(text.split("```yaml\n")[2].split("```")[0])
+    told, found = check_manifest(tmp_path)
+    assert told
+    assert told.manifest.name == "ana-tides"
+    assert [f.line() for f in found if f.level != "pass"] == []
+
+
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_the_row_that_it_shows_can_be_read(tmp_path: Path, kind: Kind) -> None:
     init(tmp_path, replace(PLAN, answer=kind))
@@ -91,7 +101,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         (replace(PLAN, licence="Apache2"), "licence 'Apache2' is not known: did you mean 'Apache-2.0'?"),
         (replace(PLAN, model="smollm2"), "unknown model 'smollm2'"),
         (replace(PLAN, model="../base"), "others must be able to fetch the base"),
-        (replace(PLAN, tags=("Two Words",)), "tags.0"),
+        (replace(PLAN, tags=("Two Words",)), "tag 'Two Words': use small letters"),
         (replace(PLAN, url="http://127.0.0.1:8000/v1", weights=True), "an endpoint brings no weights"),
         (replace(PLAN, url="http://127.0.0.1:8000/v1", api_key_env="HF_TOKEN"), "name it FOLKMOOT_KEY_ROMAN"),
         (replace(PLAN, name="judge"), "taken by a node of the graph"),

@@ -110,6 +110,27 @@ def test_the_same_again_changes_nothing(roman: Path, moot: Path, admits: list[Pa
     assert (tree(moot), admits) == (before, []), "and nothing had to be checked again"
 
 
+@pytest.mark.parametrize("inner", [False, True])
+def test_training_rows_stay_out_unless_asked_for(moot: Path, monkeypatch: pytest.MonkeyPatch, inner: bool) -> None:
+    seen: list[bool] = []
+
+    def check(place: Path, **_: object) -> Admission:
+        seen.append((place / "train.jsonl").is_file())
+        return judged(place)
+
+    monkeypatch.setattr(keep, "check", check)
+    folder = make(moot / "roman" if inner else moot.parent / "roman")
+    (folder / "train.jsonl").write_text('{"question": "XI?", "answer": 11}\n')
+    done = add(str(folder), moot)
+    assert "train.jsonl" not in done.entry.files
+    assert (done.folder / "train.jsonl").is_file() is inner, "in place it may lie there"
+    (folder / "train.jsonl").write_text('{"question": "XII?", "answer": 12}\n')
+    assert not add(str(folder), moot).changed
+    assert "train.jsonl" in add(str(folder), moot, rows=True, replace=True).entry.files
+    assert seen == [True, True], "the gate looks at them in any case"
+    assert Registry.read(moot).differences("roman") == []
+
+
 def test_another_with_its_name_needs_to_be_told_so(roman: Path, moot: Path, admits: list[Path]) -> None:
     add(str(roman), moot)
     before = tree(moot)
@@ -173,7 +194,7 @@ def test_listing(roman: Path, moot: Path, admits: list[Path]) -> None:
         ("Dates.", ["when"], "ok"),
         ("Sums.", ["sums"], "changed"),
     ]
-    assert "README.md: missing" in rows["roman"]["differences"][0]
+    assert "1 file (README.md) missing" in rows["roman"]["differences"][0]
     assert [r["name"] for r in listing(moot, "when")] == ["dates"]
     (moot / "dates" / "participant.yaml").write_text("[")
     assert {r["name"]: r["state"] for r in listing(moot)} == {"dates": "changed", "roman": "changed"}
@@ -349,6 +370,7 @@ def test_suites_and_data_reach_the_gate(roman: Path, moot: Path, monkeypatch: py
     monkeypatch.setattr(keep, "check", check)
     add(str(roman), moot, suites=("sums",), data=moot.parent)
     assert (told["suites"], told["data"]) == (("sums",), moot.parent)
+    assert told["called"] == str(roman), "its user knows nothing of the copy"
 
 
 def test_what_the_gate_sees_is_what_is_recorded(roman: Path, moot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -577,7 +599,7 @@ def test_a_registry_that_may_not_be_written(roman: Path, moot: Path, admits: lis
     try:
         if os.access(moot, os.W_OK):
             pytest.skip("the mount can be written all the same")
-        with pytest.raises(Missing, match=r"cannot be written .*name a registry that you may write"):
+        with pytest.raises(Missing, match=r"cannot be written .*name a folder that you may write"):
             add(str(make(moot.parent / "dates")), moot)
         assert [m.name for m in read_team(moot)] == ["roman"], "reading is no problem"
     finally:

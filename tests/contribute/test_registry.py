@@ -94,6 +94,15 @@ def missing(folder: Path) -> None:
     (folder / "ana" / "priority.jsonl").unlink()
 
 
+def gone(folder: Path) -> None:
+    shutil.rmtree(folder / "ana")
+
+
+def both(folder: Path) -> None:
+    missing(folder)
+    (folder / "ana" / "participant.yaml").write_text("name: eve\n")
+
+
 def linked_file(folder: Path) -> None:
     path = folder / "ana" / "priority.jsonl"
     path.rename(folder / "elsewhere.jsonl")
@@ -116,8 +125,13 @@ def renamed(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("happens", "said"),
     [
-        (changed, r"ana/priority\.jsonl: changed since 'ana' was added: restore it, or add 'ana' again"),
-        (missing, r"ana/priority\.jsonl: missing; .*registry\.lock lists it"),
+        (
+            changed,
+            r"ana: in .*moot/ana 1 file \(priority\.jsonl\) changed since it was added: restore, or add 'ana' again",
+        ),
+        (missing, r"ana: in .*moot/ana 1 file \(priority\.jsonl\) missing since it was added"),
+        (gone, r"ana: its folder .*moot/ana is missing; restore it or add it again"),
+        (both, r"moot/ana 1 file \(priority\.jsonl\) missing, 1 file \(participant\.yaml\) changed since"),
         (linked_file, r"ana/priority\.jsonl: a link, which could lead anywhere"),
         (linked_folder, r"moot/ana: a link, which could lead anywhere"),
         (renamed, r"ana/participant\.yaml: its name is 'eve', the registry says 'ana'"),
@@ -219,14 +233,14 @@ def entry(**changes: object) -> str:
         (entry(files={"x": "12"}), r"files\.x"),
         (entry(files={}), r"files"),
         (entry(sauce=1), r"unknown key 'sauce'"),
-        (yaml.safe_dump({"participants": {"Ana Lee": ENTRY}}), r"Ana Lee"),
+        (yaml.safe_dump({"participants": {"Ana Lee": ENTRY}}), r":2: participants\.Ana Lee: use small letters, digits"),
         (yaml.safe_dump({"participants": {"all": ENTRY}}), r"nobody can be called 'all'"),
         (yaml.safe_dump({"participants": {"a.lock": ENTRY}}), r"a name cannot end in \.lock or \.yaml"),
         (entry(copied=True, source="x/ana"), r"ana: 'add' makes no copy at 'x/ana'"),
         (entry(measured={"score": 7, "questions": 1}), r"measured\.score"),
         ("participants:\n  ana: {}\n  ana: {}\n", r":3: 'ana' stands here twice"),
         ("participants: [", r"not valid YAML"),
-        ("", r"the file is empty"),
+        ("", r"the file is empty: restore it from git"),
     ],
 )
 def test_a_lock_that_is_none(tmp_path: Path, text: str, said: str) -> None:

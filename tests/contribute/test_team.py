@@ -71,7 +71,11 @@ def test_who_is_in(home: Path, members: str, who: list[str]) -> None:
         ("\n  - bo\n  - {name: bo, model: x}", r"team\.yaml:4: two members are called 'bo'"),
         ("[cyy]", r"team\.yaml:2: .*nobody is called 'cyy'; did you mean 'cy'\?"),
         ("[{tag: sum}]", r"team\.yaml:2: .*nobody has the tag 'sum'; did you mean 'sums'\?"),
-        ("[]", r"team\.yaml:2: members"),
+        ("[]", r"team\.yaml:2: members: nobody is in it"),
+        ("all", r"team\.yaml:2: members: write a list: \[all\]$"),
+        ("{tag: dates}", r"team\.yaml:2: members: write a list, such as \[all\]$"),
+        ("[{tag: [dates, sums]}]", r"team\.yaml:2: members\.0\.tag: a pick by tag is \{tag: word\}: one word"),
+        ("[{tag: dates, name: bo}]", r"team\.yaml:2: members\.0\.tag: a pick by tag is \{tag: word\}.* no other key"),
     ],
 )
 def test_who_cannot_be_in(home: Path, members: str, said: str) -> None:
@@ -84,7 +88,7 @@ def test_a_changed_member_is_named_once_and_with_the_line_that_picks_it(home: Pa
     (home / "moot" / "bo" / "priority.jsonl").write_text("{}\n")
     with pytest.raises(BadInput) as e:
         read_team(team(home, "[{tag: dates}, all]"))
-    assert str(e.value).count("changed since 'bo' was added") == 1
+    assert str(e.value).count("bo: in ") == 1
     assert str(e.value).startswith(f"{home / 'team.yaml'}:2: ")
 
 

@@ -6,14 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
 
-from folkmoot.contribute.train import Job, train
+from folkmoot.cli.contribute_train import train as cli
+from folkmoot.contribute import train_state
+from folkmoot.contribute.init import Plan, init
+from folkmoot.contribute.train import Job, _begun, train
 from folkmoot.contribute.train_recipe import Recipe
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Missing
+from folkmoot.models.folder import sha256
 
 SMOL = "smollm2-135m-instruct"
 MANIFEST = {
@@ -77,6 +82,56 @@ def test_an_adapter_of_unknown_origin_is_not_overwritten(tmp_path, monkeypatch):
     monkeypatch.setattr("folkmoot.contribute.train._material", lambda *_: type("M", (), {"terms": {}}))
     with pytest.raises(BadInput, match=r"there is an adapter already, .*--restart"):
         train(Job(folder, folder / "train.jsonl"))
+
+
+def test_what_an_adapter_was_trained_with_and_now_is_not(tmp_path, monkeypatch):
+    folder = contribution(tmp_path / "c")
+    told = {"rank": 4, "learning_rate": 0.002, "data": {"sha256": sha256(folder / "train.jsonl")}, "terms": "other"}
+    contribution(folder, trained=told)
+    monkeypatch.setattr("folkmoot.contribute.train._material", lambda *_: type("M", (), {"terms": {}}))
+    for recipe, says in (
+        (Recipe(rank=8, lr=0.001), "trained otherwise (rank 4 -> 8, lr 0.002 -> 0.001): --restart"),
+        (Recipe(), "trained otherwise (other held-out share, system text"),
+    ):
+        with pytest.raises(BadInput) as e:
+            train(Job(folder, folder / "train.jsonl", recipe))
+        assert says in str(e.value)
+    (folder / "train.jsonl").write_text((folder / "train.jsonl").read_text() + "\n")
+    with pytest.raises(BadInput, match=r"trained otherwise \(other rows\)"):
+        train(Job(folder, folder / "train.jsonl"))
+
+
+def test_restart_goes_on_with_the_same_and_begins_anew_with_another(tmp_path):
+    import torch
+
+    job = Job(tmp_path, tmp_path / "train.jsonl", restart=True)
+    train_state.write(tmp_path, train_state.Progressed({"lr": 1}, step=2), {"now/w": torch.zeros(1)})
+    assert _begun(job, {"lr": 1})[0].step == 2
+    assert _begun(job, {"lr": 2}) is None
+    assert train_state.read(tmp_path) is None, "the other one is forgotten"
+    place = train_state.checkpoint(tmp_path) / "state.safetensors"
+    place.write_bytes(b"damaged")
+    assert _begun(job, {"lr": 1}) is None
+    assert not place.exists()
+
+
+def test_a_new_contribution_is_told_what_to_write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    init(Path("c"), Plan("c", "Ana", "Sums.", "MIT", SMOL, answer="number"))
+    with pytest.raises(BadInput, match=r'^c/priority\.jsonl: it is empty: write .* such as {"id": "1"'):
+        train(Job(Path("c"), Path("c/train.jsonl")))
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", "CPU"])
+def test_a_device_that_nobody_knows(tmp_path, device):
+    with pytest.raises(BadInput, match=f"^--device '{device}': known: cpu, cuda, mps$"):
+        cli(contribution(tmp_path / "c"), device=device)
+
+
+def test_rows_above_the_bases_window(tmp_path):
+    folder = contribution(tmp_path / "c")
+    with pytest.raises(BadInput, match=r"^--max-tokens 9000: smollm2-135m-instruct reads 8192 tokens at most"):
+        train(Job(folder, folder / "train.jsonl", Recipe(max_tokens=9000)))
 
 
 def test_missing_packages_are_named(tmp_path, monkeypatch):
@@ -146,8 +201,6 @@ def full_disk(path):
 
 def test_a_disk_that_fills_costs_one_line_and_the_checkpoint_before_stays(tmp_path):
     import torch
-
-    from folkmoot.contribute import train_state
 
     place = tmp_path / "full"
     full_disk(place)

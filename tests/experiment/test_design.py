@@ -68,6 +68,39 @@ def test_diversity_leaves_out_graphs_that_route_and_says_so():
     assert not any("Left out" in n for n in design("scaling", suite(systems=["route", "majority_vote"])).notes)
 
 
+def test_diversity_leaves_out_graphs_that_take_values_of_copies_from_dev():
+    told = {"graph": "confident_select", "with": {"accuracy": "dev", "calibration": "dev"}}
+    made = design("diversity", suite(systems=[told, "majority_vote"]))
+    assert {p.line for p in made.parts} == {"majority_vote"}
+    assert any("(accuracy: dev, calibration: dev)" in n for n in made.notes)
+    assert {p.line for p in design("scaling", suite(systems=[told])).parts} == {"confident_select"}
+
+
+@pytest.mark.parametrize(
+    ("graph", "named"),
+    [
+        ({"graph": "judge_select", "with": {"judge": "qwen"}}, "judge_select (judge: qwen)"),
+        ({"graph": "majority_vote", "name": "w", "with": {"weights": {"m0": 2.0, "qwen": 1.0}}}, "w (weights: qwen)"),
+        ({"graph": "route", "with": {"by": "qwen"}}, "route (by: qwen)"),
+    ],
+)
+def test_graphs_whose_options_name_somebody_else_are_left_out(graph, named):
+    """The suite was written for another team."""
+    made = design("scaling", suite(systems=[graph, "debate"]))
+    assert {p.line for p in made.parts} == {"debate"}
+    assert any("Left out" in n and n.endswith(f": {named}.") for n in made.notes)
+    with pytest.raises(BadInput, match=r"no graph fits.*--graph majority_vote$"):
+        design("scaling", suite(systems=[graph]))
+
+
+def test_who_is_there_can_be_named_by_options():
+    judge = {"graph": "judge_select", "with": {"judge": "large"}}
+    router = {"graph": "route", "with": {"by": "embedding"}}
+    large = {"name": "large", "model": "qwen2.5-coder-0.5b-instruct"}
+    made = design("scaling", suite(systems=[judge, router], monoliths=[large]))
+    assert {p.line for p in made.parts} == {"judge_select", "route"}
+
+
 def test_copies_have_names_that_are_allowed_and_free():
     assert len(copied("x" * 64, 12)) == 64
     assert copied("ana", 2, ["ana copy 2"]) == "ana copy 2x"
@@ -82,9 +115,9 @@ def test_copies_have_names_that_are_allowed_and_free():
             "diversity",
             {},
             {"graph": "confident_select", "options": {"accuracy": "dev"}},
-            "'accuracy' cannot come from dev",
+            r"confident_select \(accuracy: dev\): copies are not asked on dev.*--graph majority_vote",
         ),
-        ("diversity", {}, {"graph": "route"}, "route: a router cannot tell copies apart.*--graph: .*majority_vote"),
+        ("diversity", {}, {"graph": "route"}, "route: a router cannot tell copies apart.*--graph majority_vote"),
         ("diversity", {}, {"graph": "debate", "options": {"route": 2}}, "debate: a router cannot tell copies apart"),
         ("diversity", {"n": 2}, {"slots": 2, "graph": "nobody"}, "no graph 'nobody'"),
         ("scaling", {"n": 1}, {}, "at least two members"),

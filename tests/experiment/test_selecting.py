@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from folkmoot.experiment.choosing import propose
 from folkmoot.experiment.crossed import Questions
 from folkmoot.experiment.gain import gain
 from folkmoot.experiment.outcomes import Outcomes
@@ -51,6 +52,13 @@ NOBODY = lambda q: False  # noqa: E731
 )
 def test_complementary_members_are_chosen(by, budget, team):
     assert select(made([GENERALIST, LIKE_IT, FIRST, SECOND, NOBODY]), by, budget) == team
+
+
+def test_nobody_is_the_best_on_a_task_where_nobody_got_anything():
+    first = lambda q: q < 20 and q % 10 > 0  # noqa: E731
+    told = propose(made([first, lambda q: first(q) and q != 3]), Budget(members=1), "routed", 1)
+    assert told.members == ("a",)
+    assert told.reasons["a"].endswith("best of them on t0")
 
 
 def test_a_vote_needs_agreement():

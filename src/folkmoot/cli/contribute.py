@@ -40,6 +40,9 @@ def add(
     replace: Annotated[
         bool, typer.Option("--replace", help="One with the same name gives way; the same again is measured anew.")
     ] = False,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="Copy and record the rows it was trained on (train.jsonl) too.")
+    ] = False,
     endpoint: Hub = None,
     suite: Suites = None,
     data: Data = None,
@@ -57,7 +60,14 @@ def add(
     line = Line()
     try:
         done = record(
-            source, registry, replace=replace, endpoint=endpoint, suites=suite or (), data=data, progress=line
+            source,
+            registry,
+            replace=replace,
+            rows=rows,
+            endpoint=endpoint,
+            suites=suite or (),
+            data=data,
+            progress=line,
         )
     except NotAdmitted as e:
         line.close()
@@ -106,7 +116,7 @@ def list_(
         table.add_row(*map(_shown, [*cells, *map(_percent, told), row["state"]]))
     _console().print(table)
     for row in rows:
-        for wrong in row["differences"]:
+        for wrong in row["differences"] if row["state"] == "changed" else ():
             typer.echo(_shown(wrong).plain, err=True)
 
 
@@ -144,15 +154,20 @@ def show(
 def remove(
     name: Annotated[str, typer.Argument(help="Whom.")],
     registry: At = REGISTRY,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")] = False,
     json: AsJson = False,
 ) -> None:
     """Take a contribution out of a registry. A copy that `add` made goes too; a contributor's own folder stays."""
+    import sys
+
     from folkmoot.contribute.keep import remove as take_out
+    from folkmoot.documents import BadInput
     from folkmoot.registry import Registry
 
     entry = Registry.read(registry).entry(name)
     folder = registry / entry.source
+    if not yes and not sys.stdin.isatty():
+        raise BadInput(f"remove {name}: there is no terminal to ask at; give --yes")
     if not yes:
         goes = f", with its folder {folder}" if entry.copied else f"; its folder {folder} stays"
         typer.confirm(f"Remove {name} from {registry}{goes}?", abort=True)

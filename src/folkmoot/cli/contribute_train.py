@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,12 +23,12 @@ def train(
         typer.Option(min=1, help="Looks at the held-out rows (two an epoch) without a better loss before it stops."),
     ] = 4,
     max_tokens: Annotated[int, typer.Option(min=16, help="Tokens of the longest row that is taken.")] = 1024,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. Default: the GPU if there is one.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1, mps. Default: the GPU if there is one.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: the free cores.")] = None,
     score: Annotated[bool, typer.Option(help="Score before and after on the priority test set.")] = True,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Begin anew. Leave it out to go on after an interruption.")
-    ] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew what is finished or differs.")] = False,
     json: Annotated[bool, typer.Option("--json", help="What was trained, as one object.")] = False,
 ) -> None:
     """Train a LoRA adapter on your rows; goes on where it was interrupted. Writes adapter/, training/ and the manifest."""
@@ -39,6 +40,8 @@ def train(
 
     if not 0 < lr < 1:
         raise BadInput(f"--lr {lr:g}: a number above 0 and below 1, such as 0.002")
+    if device is not None and not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
+        raise BadInput(f"--device {device!r}: known: cpu, cuda, mps")
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder; 'folkmoot contribute init' makes one")
     recipe = Recipe(rank, epochs, lr, batch, seed, held_out, patience, max_tokens)

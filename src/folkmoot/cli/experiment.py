@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from folkmoot.cli.eval.words import Data, Engine, Json, Limit, Scripted, Suite, Unsafe, say_json
+from folkmoot.cli.eval.words import Data, Engine, Json, Limit, Scripted, Unsafe, say_json
 
 if TYPE_CHECKING:
     from folkmoot.experiment.design import Name
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 Team = Annotated[Path, typer.Argument(metavar="TEAM", help="A team file, a registry's folder, or a participant.yaml.")]
+Suite = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a shipped suite.")]
 Graph = Annotated[
     str | None, typer.Option(metavar="NAME", help="Graph of the curve. Default: the graphs of the suite.")
 ]
@@ -188,6 +189,7 @@ def _run(
 ) -> None:
     from folkmoot.cli.ask import settings
     from folkmoot.evaluation.run import RunOptions
+    from folkmoot.experiment.costs import said
     from folkmoot.experiment.run import ExperimentOptions, experiment, outline
 
     out, data, engine, limit, scripted, unsafe = run
@@ -205,5 +207,4 @@ def _run(
     if json:
         say_json(found)
         return
-    typer.echo(f"{found['questions']} questions x {len(found['systems'])} systems: {', '.join(found['systems'])}")
-    typer.echo(f"{found['samples']} samples, at most {found['most_calls']} calls; {found['note']}")
+    typer.echo(said(found))

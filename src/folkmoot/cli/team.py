@@ -22,13 +22,16 @@ def select(
     source: Annotated[
         Path, typer.Argument(metavar="RUN|TEAM", help="A finished run; or a team, with a suite after it.")
     ],
-    suite: Annotated[str | None, typer.Argument(help="With a team: the suite whose dev questions it is asked.")] = None,
+    suite: Annotated[
+        str | None, typer.Argument(metavar="SUITE", help="With a team: the suite whose dev questions it is asked.")
+    ] = None,
     members: Annotated[int | None, typer.Option(min=1, help="At most so many members.")] = None,
     tokens: Annotated[
         float | None, typer.Option(min=1, help="At most so many tokens per question, one draft of each.")
     ] = None,
     by: Annotated[str | None, typer.Option(help="What a team is worth: routed, vote or coverage.")] = None,
     write: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the proposal as a team file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace that file if it is there.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the dev run. Default: runs/SUITE-select.")] = None,
     data: Data = None,
     engine: Engine = None,
@@ -48,6 +51,8 @@ def select(
         raise BadInput("team select: give a budget: --members K, --tokens N, or both")
     if by is not None and by not in WHY:
         raise BadInput(f"--by {by}: {did_you_mean(by, WHY)}")
+    if write is not None and write.exists() and not force:
+        raise BadInput(f"--write {write}: is there already; name another file, or replace it with --force")
     budget, wanted = Budget(members, tokens), next((w for w in WHY if w == by), None)
     if suite is None:
         raise typer.Exit(from_run(find_run(source), budget, wanted, write, as_json=json))

@@ -233,15 +233,21 @@ def _use(folder: Path, manifest: Manifest) -> Iterator[str]:
     if manifest.engine == "openai":
         return
     model = here + manifest.model[1:] if manifest.model.startswith("./") else manifest.model
-    revision = f", revision={manifest.revision!r}" if manifest.revision else ""
-    extra = f", adapter={f'{here}/{manifest.adapter}'!r}" if manifest.adapter else ""
-    extra += f", system={visible(manifest.system)!r}" if manifest.system else ""
+    revision = f", revision={_string(manifest.revision)}" if manifest.revision else ""
+    extra = f", adapter={_string(f'{here}/{manifest.adapter}')}" if manifest.adapter else ""
+    extra += f", system={_string(visible(manifest.system))}" if manifest.system else ""
     yield "In Python, without a registry:"
     yield (
         "```python\nfrom folkmoot import Participant, TransformersEngine\n\n"
-        f"engine = TransformersEngine({model!r}{revision})\n"
-        f"member = Participant({manifest.name!r}, engine{extra})\n```"
+        f"engine = TransformersEngine({_string(model)}{revision})\n"
+        f"member = Participant({_string(manifest.name)}, engine{extra})\n```"
     )
+
+
+def _string(text: str) -> str:
+    """A Python string, in double quotes where that needs no escapes."""
+    written = repr(text)
+    return written if '"' in written else f'"{written[1:-1]}"'
 
 
 def _files(folder: Path, manifest: Manifest) -> Iterator[str]:

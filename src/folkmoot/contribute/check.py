@@ -31,6 +31,7 @@ def check(
     suites: Sequence[str] = (),
     data: Path | None = None,
     registry: Path | None = None,
+    called: str = "",
     progress: Progress = silent,
 ) -> Admission:
     """Check a contribution from somebody who is not trusted.
@@ -44,6 +45,7 @@ def check(
         suites: Tasks and suites, by name or file, whose questions must not be in its data; the shipped tasks always count.
         data: The user's data folder, for the questions of tasks.
         registry: Folder of a registry: the test questions of those in it must not be in its data either.
+        called: What its user knows it by, if not the folder.
         progress: Told what is being checked.
 
     Raises:
@@ -52,7 +54,7 @@ def check(
     """
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder; name the folder of a contribution (it holds a participant.yaml)")
-    progress(f"check: {folder}")
+    progress(f"check: {called or folder}")
     held, findings = look(folder)
     if refused(findings):
         return Admission(tuple(findings))

@@ -66,24 +66,33 @@ def _within(text: str, folder: Path) -> str:
 
 def _lines(path: Path, name: str) -> Iterator[Finding]:
     """Whether the rows are rows, before anything takes them apart."""
-    most = ROWS_MOST if name == ROWS else QUESTIONS
+    most, wrong = ROWS_MOST if name == ROWS else QUESTIONS, 0
     with path.open("rb") as f:
         for n, line in enumerate(iter(lambda: f.readline(LINE + 1), b""), 1):
             if n > most:
                 yield refuse("row-count", f"more than {most} rows", name, "leave out what is not needed")
                 return
-            if len(line) > LINE:
-                yield refuse("row-size", f"a row of more than {LINE} bytes", f"{name}:{n}", "split it, or shorten it")
+            if fault := _fault(line, first=n == 1):
+                yield refuse(fault[0], fault[1], f"{name}:{n}", fault[2])
+                wrong += 1
+            if wrong == _SHOWN:
                 return
-            try:
-                text = line.decode("utf-8-sig" if n == 1 else "utf-8").strip()
-                held = json.loads(text) if text else {}
-            except (ValueError, RecursionError):
-                yield refuse("rows", "not JSON in UTF-8", f"{name}:{n}", 'write {"question": ..., "answer": ...}')
-                return
-            if not isinstance(held, dict):
-                yield refuse("rows", "no object", f"{name}:{n}", 'write {"question": ..., "answer": ...}')
-                return
+            rest = line
+            while len(rest) > LINE and not rest.endswith(b"\n"):
+                rest = f.readline(LINE + 1)  # of a row that is too long
+
+
+def _fault(line: bytes, *, first: bool) -> tuple[str, str, str] | None:
+    """What is wrong with a row: the check, what it found and the remedy."""
+    form = 'write {"question": ..., "answer": ...}'
+    if len(line) > LINE:
+        return "row-size", f"a row of more than {LINE} bytes", "split it, or shorten it"
+    try:
+        text = line.decode("utf-8-sig" if first else "utf-8").strip()
+        held = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return "rows", "not JSON in UTF-8", form
+    return None if isinstance(held, dict) else ("rows", "no object", form)
 
 
 def _questions(task: Task, name: str, folder: Path) -> Iterator[Finding]:

@@ -78,14 +78,14 @@ def _hashes(told: Told, hashes: Mapping[str, str]) -> Iterator[Finding]:
     for name, value in said.items():
         at = told.at("hashes", name)
         if name not in hashes:
-            yield refuse("hash", f"{name} is listed, and is not there", at, "add the file, or list what is there")
+            yield refuse("hash", f"{name} is listed, and is not there", at, "add the file, or delete this line")
         elif value.removeprefix("sha256:").lower() != hashes[name]:
-            remedy = "restore the file, or write its hash again"
+            remedy = "restore the file, or delete this line: 'folkmoot contribute add' records the file as it is"
             yield refuse("hash", f"{name} has not the hash that the manifest says", at, remedy)
     weights = [n for n in hashes if n.endswith(".safetensors")]
     if weights and not set(weights) <= set(said):
         lacking = next(n for n in weights if n not in said)
-        remedy = "'folkmoot contribute train' writes hashes; or add them: sha256sum"
+        remedy = f"under hashes, add a line '{lacking}: ' with what sha256sum prints; or train it here"
         yield warn("hash", f"the manifest has no hash of {lacking}", told.at("hashes"), remedy)
     elif said and all(hashes.get(n) == v.removeprefix("sha256:").lower() for n, v in said.items()):
         yield passed("hashes", f"{len(said)} files are what the manifest says")

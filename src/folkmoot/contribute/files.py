@@ -46,8 +46,13 @@ def belonging(paths: Iterable[str], manifest: Manifest) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def files(folder: Path, manifest: Manifest) -> tuple[str, ...]:
+def files(folder: Path, manifest: Manifest, *, rows: bool = True) -> tuple[str, ...]:
     """Paths of the files in a folder that belong to its contribution, in order. Links are not followed, nor listed.
+
+    Args:
+        folder: The contribution.
+        manifest: As written.
+        rows: With the rows that it was trained on.
 
     Raises:
         BadInput: The folder holds more files than anybody would contribute.
@@ -61,4 +66,4 @@ def files(folder: Path, manifest: Manifest) -> tuple[str, ...]:
                 found.append(path.relative_to(folder).as_posix())
         if len(found) > _MOST:
             raise BadInput(f"{folder}: more than {_MOST} files in it; name the folder of one contribution")
-    return belonging(found, manifest)
+    return tuple(f for f in belonging(found, manifest) if rows or f != ROWS)

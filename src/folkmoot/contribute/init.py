@@ -78,6 +78,8 @@ def init(folder: Path, plan: Plan) -> tuple[Path, ...]:
         BadInput: A contribution is there already, or what was said does not fit.
         OSError: The folder cannot be written.
     """
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder}: a file is there already; name a folder for the contribution")
     if (folder / MANIFEST).exists():
         raise BadInput(f"{folder / MANIFEST}: a contribution is here already; edit it, or name another folder")
     told = _told(plan)
@@ -104,10 +106,7 @@ def check_contribution_name(name: str) -> str:
     try:
         return TypeAdapter(Slug).validate_python(name)
     except ValidationError as e:
-        why = e.errors(include_url=False)[0]
-        said = str(why.get("ctx", {}).get("error", ""))
-        rule = "use small letters, digits, '.', '_' or '-', at most 64, a letter or digit first"
-        raise BadInput(f"name {name!r}: {said or rule}") from None
+        raise BadInput(f"name {name!r}: {e.errors(include_url=False)[0]['ctx']['error']}") from None
 
 
 def _told(plan: Plan) -> dict[str, Any]:
@@ -148,6 +147,8 @@ def _refuse(told: Mapping[str, Any], plan: Plan) -> None:
         Manifest.model_validate(dict(told))
     except ValidationError as e:
         first = e.errors(include_url=False)[0]
+        if first["loc"][0] == "tags":
+            raise BadInput(f"tag {first['input']!r}: use small letters, digits and '-', such as sea-tides") from None
         why = str(first.get("ctx", {}).get("error", first["msg"]))
         raise BadInput(f"{'.'.join(map(str, first['loc'])) or 'manifest'}: {why}") from None
 

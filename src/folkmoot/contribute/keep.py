@@ -13,7 +13,7 @@ from typing import Any
 from folkmoot.contribute.card import own_card, scores, write_card
 from folkmoot.contribute.check import check
 from folkmoot.contribute.fetch import fetch
-from folkmoot.contribute.files import CARD, HUB_ID, belonging, files
+from folkmoot.contribute.files import CARD, HUB_ID, ROWS, belonging, files
 from folkmoot.contribute.findings import Admission, NotAdmitted
 from folkmoot.contribute.init import check_contribution_name
 from folkmoot.contribute.store import WORK, alone, announce, plain_errors, settle
@@ -51,6 +51,7 @@ def add(
     registry: Path,
     *,
     replace: bool = False,
+    rows: bool = False,
     endpoint: str | None = None,
     suites: Sequence[str] = (),
     data: Path | None = None,
@@ -62,6 +63,7 @@ def add(
         source: A folder, or a hub repository (``org/name``, ``org/name@revision``), which is pinned to its commit.
         registry: The registry's folder; made if it is not there.
         replace: One with the same name gives way; the same again is checked and measured anew.
+        rows: Copy and record the rows that it was trained on, too; they are checked in any case.
         endpoint: Address of the hub, if it is not the usual one.
         suites: As in `check`.
         data: As in `check`.
@@ -85,7 +87,7 @@ def add(
         inner = not hub and _within(folder, registry)
         place, name = (folder, _name(folder)) if inner else _copied(folder, registry, progress)
         manifest = read_manifest(place / MANIFEST, move=False)
-        hashes = _hashes(place, manifest)
+        hashes = _hashes(place, manifest, rows=rows)
         entry = Entry(
             source=place.resolve().relative_to(registry.resolve()).as_posix()
             if inner
@@ -102,11 +104,11 @@ def add(
             return Added(name, registry / old.source, old, changed=False)
         _refuse_taken(known, name, old, entry, replace=replace)
         others = registry if known.entries else None
-        found = check(place, suites=suites, data=data, registry=others, progress=progress)
+        found = check(place, suites=suites, data=data, registry=others, called=source, progress=progress)
         if not found.admitted:
             raise NotAdmitted(source, found)
-        judged = {f: found.files[f] for f in belonging(found.files, manifest) if f in hashes or f != CARD}
-        if not hashes == judged == _hashes(place, manifest):
+        judged = {f: found.files[f] for f in belonging(found.files, manifest) if f in hashes or f not in (CARD, ROWS)}
+        if not hashes == judged == _hashes(place, manifest, rows=rows):
             raise BadInput(f"{source}: it changed while it was checked; add it again when nobody writes to it")
         with plain_errors(registry):
             if write_card(place):
@@ -121,6 +123,8 @@ def add(
             gone = [old.source] if old is not None and old.copied else []
             announce(registry, *([] if inner else [entry.source]), *gone)
             if not inner:
+                if not rows:
+                    (place / ROWS).unlink(missing_ok=True)
                 settle(place)
                 place.rename(registry / entry.source)
             Registry(registry, {**known.entries, name: entry}).write()
@@ -155,7 +159,7 @@ def listing(registry: Path, tag: str | None = None) -> list[dict[str, Any]]:
 
 
 def recorded(known: Registry, name: str) -> dict[str, Any]:
-    """One contribution of a registry as plain data, with ``state``: ``ok``, or ``changed`` and in ``differences`` what.
+    """One contribution of a registry as plain data, with ``state``: ``ok``, ``missing`` or ``changed``; see ``differences``.
 
     Raises:
         BadInput: Nobody has this name.
@@ -173,7 +177,7 @@ def recorded(known: Registry, name: str) -> dict[str, Any]:
         "measured": entry.measured.model_dump(mode="json") if entry.measured else None,
         "origin": f"{entry.origin}@{entry.revision}" if entry.origin else "",
         "folder": str(known.folder / entry.source),
-        "state": "changed" if wrong else "ok",
+        "state": "missing" if known.missing(name) else "changed" if wrong else "ok",
         "differences": wrong,
     }
 
@@ -200,9 +204,9 @@ def facts(folder: Path) -> dict[str, Any]:
     }
 
 
-def _hashes(place: Path, manifest: Manifest) -> dict[str, str]:
+def _hashes(place: Path, manifest: Manifest, *, rows: bool) -> dict[str, str]:
     """SHA-256 of what belongs to a contribution, by path, without the card that is written when it has been checked."""
-    return {f: sha256(place / f) for f in files(place, manifest) if f != CARD or own_card(place)}
+    return {f: sha256(place / f) for f in files(place, manifest, rows=rows) if f != CARD or own_card(place)}
 
 
 def _measured(found: Admission) -> Measured | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from folkmoot.contribute.card import hub_base, write_card
 from folkmoot.contribute.check import check
-from folkmoot.contribute.files import CARD, ROWS, TERMS, belonging, files
+from folkmoot.contribute.files import CARD, TERMS, belonging, files
 from folkmoot.contribute.findings import NotAdmitted
 from folkmoot.contribute.hub_errors import said
 from folkmoot.contribute.store import plain_errors
@@ -88,7 +88,7 @@ def publish(
         raise NotAdmitted(str(folder), found)
     with plain_errors(folder):
         write_card(folder)
-    sent = tuple(f for f in files(folder, manifest) if rows or f != ROWS)
+    sent = files(folder, manifest, rows=rows)
     disable_progress_bars()
     api = HfApi(endpoint=endpoint, library_name="folkmoot")
     progress(f"send {manifest.name} to {repo}", note=f"{len(sent)} files")

@@ -97,7 +97,7 @@ def plain_errors(folder: Path) -> Iterator[None]:
         if e.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Missing(f"{folder}: no room on its disk; free some and run it again. Nothing was recorded") from None
         if e.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise Missing(f"{folder}: cannot be written ({e.strerror}); name a registry that you may write") from None
+            raise Missing(f"{folder}: cannot be written ({e.strerror}); name a folder that you may write") from None
         raise Missing(f"{folder}: {e.strerror or e} ({e.filename or folder}); nothing was recorded") from None
 
 

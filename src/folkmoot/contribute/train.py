@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from folkmoot.contribute import train_state as state
 from folkmoot.contribute.card import write_card
+from folkmoot.contribute.init import EXAMPLES
 from folkmoot.contribute.rows import leaks, read_lessons, refuse
 from folkmoot.contribute.train_log import draw, smooth
-from folkmoot.contribute.train_recipe import Recipe, changes, digest, terms
+from folkmoot.contribute.train_recipe import Recipe, changes, digest, since, terms
 from folkmoot.contribute.train_record import record
 from folkmoot.contribute.train_tokens import Example, encoded, split
 from folkmoot.documents import BadInput
@@ -48,7 +49,7 @@ class Job:
         device: ``cpu``, ``cuda``; None: the GPU if there is one.
         threads: Of the CPU; None: the free cores.
         score: Score before and after on the priority test set.
-        restart: Begin anew, whatever is there.
+        restart: Begin anew where a training is finished or differs; one that was interrupted goes on all the same.
         command: As it was given, for the manifest.
     """
 
@@ -91,7 +92,7 @@ def train(job: Job, progress: Progress = silent) -> dict[str, Any]:
     scored = job.score and _scorable(manifest, progress)
     material = _material(job, raw, manifest, progress)
     with state.alone(job.folder):
-        begun = _begun(job, raw, material.terms)
+        begun = _begun(job, material.terms)
         if begun is not None or not _done(job, raw, material.terms):
             far, modules, device = _fitted(job, raw, material, begun, progress)
             draw(job.folder, raw.name, far)
@@ -129,6 +130,12 @@ def _scorable(manifest: Manifest, progress: Progress) -> bool:
     if manifest.priority.answer == "free":
         progress("open answers are scored by judges, not here: there will be no score")
         return False
+    path = Path(manifest.priority.file)
+    if path.is_file() and not path.read_bytes().strip():
+        raise BadInput(
+            f"{path}: it is empty: write questions into it that it is to be judged by, 20 or more, a line each, such as "
+            f"{EXAMPLES[manifest.priority.answer]}, or give --no-score"
+        )
     load_split(own_task(manifest), "test")
     return True
 
@@ -142,26 +149,34 @@ def _material(job: Job, raw: Manifest, manifest: Manifest, progress: Progress) -
     lessons = read_lessons(job.data, manifest, me, LEAST)
     refuse(leaks(lessons, manifest), job.data)
     base = resolve(manifest.model, revision=manifest.revision, progress=progress)
-    window = TransformersEngine(base.path).context or job.recipe.max_tokens
+    most, window = job.recipe.max_tokens, TransformersEngine(base.path).context
+    if window and most > window:
+        raise BadInput(f"--max-tokens {most}: {base.name} reads {window} tokens at most: give --max-tokens {window}")
     progress(f"read {job.data.name}", note=f"{len(lessons)} rows")
-    rows = encoded(lessons, load_chat(base.path), min(job.recipe.max_tokens, window), job.data)
+    rows = encoded(lessons, load_chat(base.path), most, job.data)
     learn, held = split(rows, job.recipe.held_out, job.recipe.seed)
     longest = max(len(e.ids) for e in (*learn, *held))
     return _Material(base, len(lessons), learn, held, longest, terms(job.recipe, base.identity, rows))
 
 
-def _begun(job: Job, raw: Manifest, now: Mapping[str, Any]) -> tuple[state.Progressed, dict[str, Any]] | None:
+def _begun(job: Job, now: Mapping[str, Any]) -> tuple[state.Progressed, dict[str, Any]] | None:
     """The checkpoint to go on from."""
+    try:
+        found = state.read(job.folder)
+    except BadInput:
+        if not job.restart:
+            raise
+        found = None
+    if found and dict(found[0].terms) == now:
+        return found
     if job.restart:
         state.forget(job.folder)
-        return None
-    found = state.read(job.folder)
-    if found and dict(found[0].terms) != now:
+    elif found:
         raise BadInput(
             f"{job.folder}: a training begun here differs ({changes(found[0].terms, now)}): "
             "give the same command as then to go on with it, or --restart to begin anew"
         )
-    return found
+    return None
 
 
 def _done(job: Job, raw: Manifest, now: Mapping[str, Any]) -> bool:
@@ -176,10 +191,13 @@ def _done(job: Job, raw: Manifest, now: Mapping[str, Any]) -> bool:
         (place / n).is_file() and raw.hashes.get(f"{ADAPTER}/{n}") == sha256(place / n) for n in (CONFIG, WEIGHTS)
     ):
         return True
-    why = "another recipe or other data" if not same else "files that are not there any more or have changed"
     if not raw.trained:
-        why = "nobody knows how"
-    raise BadInput(f"{job.folder}: there is an adapter already, trained with {why}: --restart trains it anew")
+        why = "and nothing says how it was trained"
+    elif same:
+        why = "and its files have changed since it was trained"
+    else:
+        why = f"trained otherwise ({since(raw.trained, job.recipe, sha256(job.data))})"
+    raise BadInput(f"{job.folder}: there is an adapter already, {why}: --restart trains it anew")
 
 
 def _fitted(
@@ -197,6 +215,8 @@ def _fitted(
     from folkmoot.engines.decoding.model import placed
 
     device, dtype = placed(job.device, "auto")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise Missing("device 'mps' is not there; use --device cpu")
     progress(f"load {material.base.name}", note=f"{device}, {dtype}")
     steps = total_steps(len(material.learn), job.recipe)
     try:

@@ -66,3 +66,22 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         for key in now
         if before.get(key) != now[key]
     )
+
+
+def since(trained: Mapping[str, Any], recipe: Recipe, data: str) -> str:
+    """What differs between a recipe and what a manifest says of a training, for people.
+
+    Args:
+        trained: The block ``trained``.
+        recipe: As it is now.
+        data: SHA-256 of the rows now.
+    """
+    words = [
+        f"{key.replace('_', '-')} {before} -> {now}"
+        for key, now in asdict(recipe).items()
+        if (before := trained.get("learning_rate" if key == "lr" else key, now)) != now and key != "held_out"
+    ]
+    told = trained.get("data")
+    if not isinstance(told, dict) or told.get("sha256") != data:
+        words.append("other rows")
+    return ", ".join(words) or "other held-out share, system text, instruction, prompt template or base model"

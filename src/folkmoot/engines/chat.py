@@ -80,7 +80,8 @@ class Chat:
 
     def _ids(self, text: str) -> list[int]:
         with self._lock:  # transformers may set options on the shared tokenizer in passing
-            return list(self.tokenizer.encode(text, add_special_tokens=False)) if text else []
+            # verbose: it would warn of texts above the window, for which callers have a line of their own
+            return list(self.tokenizer.encode(text, add_special_tokens=False, verbose=False)) if text else []
 
     def _hide(self, text: str, hidden: dict[str, str]) -> str:
         """Put an unguessable word in the place of everything that spells a control token; note it in `hidden`."""

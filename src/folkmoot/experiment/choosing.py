@@ -11,7 +11,7 @@ from typing import Any
 
 from folkmoot.documents import BadInput, load
 from folkmoot.engines.pool import Pool
-from folkmoot.evaluation.report import read_meta
+from folkmoot.evaluation.report import REHEARSAL, read_meta
 from folkmoot.evaluation.run import RunOptions, carry_out, checked
 from folkmoot.evaluation.store import RunStore
 from folkmoot.evaluation.suite import Suite, Worth, find_suite, read_suite, suite_names
@@ -204,7 +204,7 @@ def say(p: Proposal, meta: Mapping[str, Any], as_json: bool) -> None:
         print(json.dumps({**asdict(p), "expected": _named(p.expected), "scripted": meta["scripted"]}, indent=2))
         return
     if meta["scripted"]:
-        print("A rehearsal: the replies are made up, no model was run. The figures mean nothing.\n")
+        print(f"{REHEARSAL}\n")
     limit = (
         f"at most {p.budget.members} members"
         if p.budget.members
@@ -258,13 +258,14 @@ def _members_only(suite: Suite) -> Suite:
 
 
 def _fields(o: Outcomes, i: int, team: Sequence[int], by: By) -> str:
-    """The tasks on which it is the best of the team."""
+    """The tasks on which it is the best of the team; not those on which nobody got anything."""
     import numpy as np
 
     if by != "routed":
         return ""
     means = by_task(o, np.arange(o.scores.shape[1]))
-    best = [o.names[t] for t in range(len(o.names)) if list(team)[int(means[list(team), t].argmax())] == i]
+    ours = means[list(team)]
+    best = [o.names[t] for t in range(len(o.names)) if team[int(ours[:, t].argmax())] == i and ours[:, t].max() > 0]
     return f"; best of them on {', '.join(best)}" if best else ""
 
 

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from folkmoot.documents import BadInput
 from folkmoot.evaluation.suite import PRIORITIES, Suite, SystemDocument, TaskUse, Worth
-from folkmoot.evaluation.tuning import DEV
+from folkmoot.experiment.fit import fitting
 from folkmoot.experiment.subsets import divisors, slots, subsets
 from folkmoot.manifest import Manifest
-from folkmoot.protocol import Protocol, catalogue, find
+from folkmoot.protocol import Protocol, find
 
 Name = Literal["scaling", "diversity", "priorities", "emergence"]
 
@@ -82,14 +82,11 @@ def design(
     Raises:
         BadInput: The team or the graphs do not allow the experiment.
     """
-    graphs = _graphs(suite, graph, options)
     seed = suite.seed if seed is None else seed
     if len(suite.team) < 2:
         raise BadInput(f"experiment {name}: a team of one; at least two members are needed")
     base = base_models(suite)
-    notes = list[str]()
-    if name == "diversity":
-        graphs, notes = _unrouted(graphs, suite)
+    graphs, notes = fitting(name, suite, graph, options, [*suite.people, *(m.name for m in base)])
     changes: dict[str, Any] = {
         "name": f"{suite.name}-{name}",
         "about": "",
@@ -181,10 +178,6 @@ def _copied(
             "experiment diversity: at temperature 0 copies of a member all say the same; set 'temperature' under 'sampling' "
             "above 0"
         )
-    if told := next((k for g in graphs for k in ("accuracy", "weights") if g.options.get(k) == DEV), None):
-        raise BadInput(
-            f"experiment diversity: {told!r} cannot come from dev, where copies are not asked; give a value for every member"
-        )
     if (least := max(_protocol(g).least for g in graphs)) > total:
         raise BadInput(
             f"experiment diversity: {total} slots, but a graph needs a team of {least}; give more with --slots"
@@ -245,45 +238,6 @@ def base_models(suite: Suite) -> tuple[Manifest, ...]:
         kept = ("model", "engine", "revision", "url", "api_key_env", "timeout", "max_concurrent")
         bases.append(Manifest(name=name, **{k: getattr(m, k) for k in kept}))
     return tuple(bases)
-
-
-def _graphs(suite: Suite, graph: str | None, options: Mapping[str, Any]) -> tuple[SystemDocument, ...]:
-    if graph is not None:
-        return (SystemDocument.model_validate({"graph": graph, "with": dict(options)}),)
-    if options:
-        raise BadInput("--with goes with --graph: say which graph the options are for")
-    if not suite.systems:
-        raise BadInput(f"suite {suite.name!r} names no graph; name one with --graph")
-    return suite.systems
-
-
-def _unrouted(graphs: Sequence[SystemDocument], suite: Suite) -> tuple[tuple[SystemDocument, ...], list[str]]:
-    """The graphs that ask everybody, and a note on the others.
-
-    Copies are alike for a router: the more there are, the less sure it is of whom to ask, and teams would differ in calls.
-    """
-    routing = [g for g in graphs if _routes(g)]
-    kept = tuple(g for g in graphs if g not in routing)
-    names = ", ".join(g.name for g in routing)
-    if routing and not kept:
-        fit = ", ".join(n for n in catalogue() if not _routes(SystemDocument.model_validate(n)))
-        raise BadInput(
-            f"experiment diversity: {names}: a router cannot tell copies apart, so teams would differ in calls; take a graph that "
-            f"asks everybody, with --graph: {fit} (without 'route')"
-        )
-    return kept, (
-        [f"Left out, since a router cannot tell copies apart and teams would differ in calls: {names}."]
-        if routing
-        else []
-    )
-
-
-def _routes(g: SystemDocument) -> bool:
-    """Whether it has a router pick who is asked."""
-    found = _protocol(g)
-    many = "route" if "route" in found.options else "k"
-    default = found.options[many].default if many in found.options else True
-    return bool(found.routers) and g.options.get(many, default) is not None
 
 
 def _notes(suite: Suite, graphs: Sequence[SystemDocument]) -> list[str]:

@@ -25,6 +25,7 @@ STYLE = """
 @media (prefers-color-scheme: dark) { .picture { --paper: #14161a; --ink: #e7e5e0; --soft: #a8adb8; --grid: #31363f; --monolith: #e59ad6; --base: #a8adb8;
   --c0: #5c9dff; --c1: #ff8a4c; --c2: #3fd6d0; --c3: #f0d050; --c4: #b18cff; --c5: #ff6b88; --c6: #8fd14a; --c7: #b88d6e; } }
 .picture text { fill: var(--ink); } .picture .soft { fill: var(--soft); } .picture .title { font-size: 16px; font-weight: 600; }
+.picture .warn { fill: var(--c5); font-weight: 600; }
 .picture .grid { stroke: var(--grid); } .picture .axis { stroke: var(--soft); }
 .picture .line { fill: none; stroke-width: 2.2; } .picture .whisker { stroke-width: 1.6; } .picture .dot { opacity: .5; }
 .picture .control { stroke-dasharray: 5 4; } .picture .wash { opacity: .13; stroke: none; }

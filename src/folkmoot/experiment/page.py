@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from folkmoot.evaluation.report import REHEARSAL
 from folkmoot.experiment.drawing import STYLE
 from folkmoot.experiment.picture import NARROW, WIDE, picture
 from folkmoot.experiment.sizes import told
-from folkmoot.experiment.table import REHEARSAL, progress, tables
+from folkmoot.experiment.table import progress, tables
 from folkmoot.experiment.values import Found, Meta
 
 _TEMPLATE = """<!doctype html>

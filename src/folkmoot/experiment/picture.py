@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from folkmoot.evaluation.plots import Scale
+from folkmoot.evaluation.report import REHEARSAL
 from folkmoot.evaluation.statistics import Difference
 from folkmoot.experiment.drawing import Canvas, colour, dashes, shares, stroke
 from folkmoot.experiment.sizes import told
@@ -14,17 +15,20 @@ WIDE, NARROW = 880, 366
 _LEFT, _RIGHT, _TOP = 50, 16, 46
 
 
-def picture(found: Found, command: str, width: int = WIDE) -> str:
+def picture(found: Found, command: str, width: int = WIDE, *, rehearsal: bool = False) -> str:
     """Draw what was found.
 
     Args:
         found: The figures.
         command: That made them.
         width: `WIDE` or `NARROW`.
+        rehearsal: Say in the picture that the figures are made up; a page says so beside it.
     """
     canvas = Canvas(width)
+    if rehearsal:
+        canvas.text(12, 42, REHEARSAL, kind="warn")
     if not found.own and not any(line.stops for line in found.lines):
-        canvas.height = 40
+        canvas.height = 54
         canvas.text(12, 24, f"{found.title}: nothing to draw")
         return canvas.svg(found.title, f"{found.asks} {command}")
     canvas.text(12, 24, found.title if width > 500 else found.title.split(":")[0], kind="title")

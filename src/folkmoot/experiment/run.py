@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any
 
 from folkmoot.engines.pool import Pool
 from folkmoot.evaluation.plan import Plan
+from folkmoot.evaluation.report import REHEARSAL
 from folkmoot.evaluation.run import RunOptions, carry_out, checked
 from folkmoot.evaluation.store import RunStore
 from folkmoot.evaluation.suite import find_suite, read_suite
-from folkmoot.evaluation.tuning import rehearsed
 from folkmoot.experiment.command import told
+from folkmoot.experiment.costs import costs
 from folkmoot.experiment.curves import diversity, scaling
 from folkmoot.experiment.design import Design, Name, design
 from folkmoot.experiment.drawing import alone
@@ -25,6 +27,7 @@ from folkmoot.experiment.priorities import priorities
 from folkmoot.experiment.table import markdown, plain, text
 from folkmoot.experiment.values import Found, Meta
 from folkmoot.team import read_team
+from folkmoot.visible import visible
 
 SUITE_LINES: Mapping[tuple[str | int, ...], int] = {}
 """A derived suite stands in no file: findings name the file of the suite that it was made from."""
@@ -59,6 +62,8 @@ def experiment(name: Name, team: Path, suite: str, options: ExperimentOptions, *
     """
     made, plan = planned(name, team, suite, options)
     command = recorded(name, team, suite, options)
+    for note in made.notes:
+        print(visible(note), file=sys.stderr)
 
     def conclude(store: RunStore, meta: dict[str, Any], pool: Pool) -> None:
         found = look(name, made, store, meta)
@@ -67,6 +72,8 @@ def experiment(name: Name, team: Path, suite: str, options: ExperimentOptions, *
             print(json.dumps(plain(found, meta), indent=2))
             return
         print(text(found))
+        if meta["scripted"]:
+            print(f"\n{REHEARSAL}")
         print(f"\n{pool.meter.calls} calls computed, {pool.meter.hits} from the cache.")
         print("\n".join(f"{what}: {path}" for what, path in written.items()))
 
@@ -102,19 +109,20 @@ def planned(name: Name, team: Path, suite: str, options: ExperimentOptions) -> t
 
 def outline(name: Name, team: Path, suite: str, options: ExperimentOptions) -> dict[str, Any]:
     """What an experiment would take, before anything is spent."""
-    _, plan = planned(name, team, suite, options)
+    made, plan = planned(name, team, suite, options)
     questions = len(plan.items) * plan.suite.draws
-    dev = sum(len(t.dev) for t in plan.tasks)
-    on_dev = [*plan.suite.team, *filter(None, map(rehearsed, plan.systems))]
-    samples = questions * len(plan.systems) + dev * len(on_dev)
+    rows = costs(made, plan)
     more = "" if name != "emergence" else "; the controls, a vote of fresh samples for every team, come on top"
     return {
+        "experiment": name,
         "command": recorded(name, team, suite, options),
         "questions": questions,
-        "dev": dev,
+        "dev": sum(len(t.dev) for t in plan.tasks),
         "systems": [s.name for s in plan.systems],
-        "samples": samples,
+        "samples": sum(r["samples"] for r in rows),
         "most_calls": plan.most_calls(),
+        "rows": rows,
+        "notes": list(made.notes),
         "note": f"equal calls are made once: the first drafts of a member are the same in all teams{more}",
     }
 
@@ -137,7 +145,7 @@ def write(store: RunStore, found: Found, meta: Meta) -> dict[str, Path]:
         "JSON": store.write_json(f"{name}.json", plain(found, meta)),
     }
     if any(line.stops for line in found.lines) or found.own:
-        made["Picture"] = store.write_text(f"{name}.svg", alone(picture(found, command)))
+        made["Picture"] = store.write_text(f"{name}.svg", alone(picture(found, command, rehearsal=meta["scripted"])))
     made["Page"] = store.write_text(f"{name}.html", page(found, meta))
     return made
 

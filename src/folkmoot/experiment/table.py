@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from folkmoot.evaluation.report import REHEARSAL
 from folkmoot.evaluation.statistics import Difference
 from folkmoot.experiment.sizes import told
 from folkmoot.experiment.values import Found, Line, Meta
 from folkmoot.visible import visible
 
 Rows = list[list[str]]
-REHEARSAL = "A rehearsal: the replies are made up, no model was run. The figures mean nothing."
 
 
 def tables(found: Found) -> list[tuple[str, list[str], Rows]]:
@@ -118,6 +118,7 @@ def plain(found: Found, meta: Meta) -> dict[str, Any]:
     return {
         "command": meta["command"],
         "scripted": meta["scripted"],
+        **({"warning": REHEARSAL} if meta["scripted"] else {}),
         "date": meta["date"],
         "seed": meta["seed"],
         "versions": meta["versions"],
