@@ -130,7 +130,7 @@ def test_one_manifest_is_a_team_of_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("members: []\n", ":1: members: tuple should have at least 1 item"),
+        ("members: []\n", ":1: members: nobody is in it; name somebody, such as [all]"),
         ("members:\n- {name: ana}\n", ":2: 'members.0.model' is missing"),
         ("members:\n- {name: a, model: x}\n- {name: a, model: y}\n", ":3: two members are called 'a'"),
         ("membres:\n- {name: a, model: x}\n", ":1: 'members' is missing"),
