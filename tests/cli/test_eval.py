@@ -60,6 +60,12 @@ def test_plan(folkmoot, rehearsal):
     assert json.loads(out)["suite"] == "quickstart"
 
 
+def test_a_folder_of_data_that_is_not_there_is_said_once(folkmoot, tmp_path):
+    code, out, err = folkmoot("eval", "plan", "participation", "--data", tmp_path / "none")
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [f"folkmoot: {tmp_path / 'none'}: no such folder (named by --data)"]
+
+
 def test_status(folkmoot, rehearsal):
     code, out, _ = folkmoot("eval", "status", rehearsal)
     assert code == 0

@@ -148,6 +148,7 @@ def shape(text: str) -> list[str]:
     [
         ("Plain words, with a comma.", "Plain words, with a comma."),
         ("a\n\n# b", "a \\# b"),
+        ("0.002", "0.002"),
         ("1. first", "&#49;. first"),
         ("12) first", "&#49;2) first"),
         ("- item", "&#45; item"),

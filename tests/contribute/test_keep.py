@@ -400,6 +400,29 @@ def test_the_gate_itself(roman: Path, moot: Path, monkeypatch: pytest.MonkeyPatc
     assert Registry.read(moot).differences("roman") == []
 
 
+def test_two_that_changed_do_not_hold_up_each_other(moot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+
+    def check(place: Path, **how: object) -> Admission:
+        done = gate(place, **how, run=False)
+        compared.extend(f.what for f in done.findings if f.check == "data")
+        return done
+
+    gate = keep.check
+    monkeypatch.setattr(keep, "check", check)
+    for name in ("ana", "bo"):
+        add(str(make(moot / name)), moot)
+    for name in ("ana", "bo"):
+        with (moot / name / "priority.jsonl").open("a") as f:
+            f.write("\n")
+    for name in ("ana", "bo"):
+        add(str(moot / name), moot, replace=True)
+    assert [not Registry.read(moot).differences(name) for name in ("ana", "bo")] == [True, True]
+    *_, first, second = compared
+    assert first.endswith("; not as recorded, and not compared: bo")
+    assert "and 1 contribution;" in second
+
+
 # A registry that somebody else made
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from folkmoot.cli.eval.words import Data, Engine, Json, Limit, Scripted, Unsafe, say_json
+from folkmoot.cli.eval.words import Data, Engine, Json, Limit, Scripted, Suite, Unsafe, say_json
 
 if TYPE_CHECKING:
     from folkmoot.experiment.design import Name
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 Team = Annotated[Path, typer.Argument(metavar="TEAM", help="A team file, a registry's folder, or a participant.yaml.")]
-Suite = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a shipped suite.")]
 Graph = Annotated[
     str | None, typer.Option(metavar="NAME", help="Graph of the curve. Default: the graphs of the suite.")
 ]
@@ -49,19 +48,7 @@ def scaling(
 
     Running the same command again resumes: finished samples are not paid for again.
     """
-    _run(
-        "scaling",
-        team,
-        suite,
-        graph,
-        with_,
-        draws,
-        seed,
-        None,
-        (out, data, engine, limit, scripted, unsafe_code),
-        dry_run,
-        json,
-    )
+    _run("scaling", **locals())
 
 
 @app.command()
@@ -89,19 +76,7 @@ def diversity(
 
     Running the same command again resumes.
     """
-    _run(
-        "diversity",
-        team,
-        suite,
-        graph,
-        with_,
-        draws,
-        seed,
-        slots,
-        (out, data, engine, limit, scripted, unsafe_code),
-        dry_run,
-        json,
-    )
+    _run("diversity", **locals())
 
 
 @app.command()
@@ -123,19 +98,7 @@ def priorities(
 
     Running the same command again resumes.
     """
-    _run(
-        "priorities",
-        team,
-        suite,
-        graph,
-        with_,
-        5,
-        None,
-        None,
-        (out, data, engine, limit, scripted, unsafe_code),
-        dry_run,
-        json,
-    )
+    _run("priorities", **locals())
 
 
 @app.command()
@@ -159,42 +122,36 @@ def emergence(
 
     Running the same command again resumes.
     """
-    _run(
-        "emergence",
-        team,
-        suite,
-        graph,
-        with_,
-        draws,
-        seed,
-        None,
-        (out, data, engine, limit, scripted, unsafe_code),
-        dry_run,
-        json,
-    )
+    _run("emergence", **locals())
 
 
 def _run(
     name: Name,
+    *,
     team: Path,
     suite: str,
     graph: str | None,
     with_: list[str] | None,
-    draws: int,
-    seed: int | None,
-    slots: int | None,
-    run: tuple[Path | None, Path | None, str | None, int | None, bool, bool],
+    out: Path | None,
+    data: Path | None,
+    engine: str | None,
+    limit: int | None,
+    scripted: bool,
+    unsafe_code: bool,
     dry_run: bool,
     json: bool,
+    draws: int = 5,
+    seed: int | None = None,
+    slots: int | None = None,
 ) -> None:
+    """Run the experiment `name`, or outline it; the parameters are those of the commands, which pass them on whole."""
     from folkmoot.cli.ask import settings
     from folkmoot.evaluation.run import RunOptions
     from folkmoot.experiment.costs import said
     from folkmoot.experiment.run import ExperimentOptions, experiment, outline
 
-    out, data, engine, limit, scripted, unsafe = run
     options = ExperimentOptions(
-        RunOptions(out=out, data=data, engine=engine, limit=limit, scripted=scripted, unsafe_code=unsafe),
+        RunOptions(out=out, data=data, engine=engine, limit=limit, scripted=scripted, unsafe_code=unsafe_code),
         graph,
         settings(with_ or [], "--with"),
         draws,

@@ -90,7 +90,7 @@ def plain(text: str, longest: int = _LONGEST) -> str:
     if len(line) > longest:
         line = line[: longest - 3] + "..."
     line = _PUNCTUATION.sub(r"\\\1", html.escape(line, quote=False))
-    return re.sub(r"^([-+=]|\d+(?=[.)]))", lambda m: f"&#{ord(m[0][0])};{m[0][1:]}", line)
+    return re.sub(r"^([-+=]|\d+(?=[.)](?:\s|$)))", lambda m: f"&#{ord(m[0][0])};{m[0][1:]}", line)
 
 
 def hub_base(manifest: Manifest) -> str | None:

@@ -39,17 +39,22 @@ class Others:
         seen: Questions that are here.
         tasks: How many tasks they come from.
         absent: Names of the tasks whose data are not here, so that nothing can be said of them.
+        changed: Names of contributions that are not as their registry records them. They do not hold up another one, or two
+            of them could never be added again; each is compared with all when it is.
     """
 
     seen: tuple[Seen, ...] = ()
     tasks: int = 0
     absent: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
     def told(self) -> str:
         """What was compared, and what was not."""
         members = sum(not s.learnt for s in self.seen) - self.tasks
-        compared = f"{self.tasks} tasks" + (f" and {members} contributions" if members else "")
+        compared = f"{self.tasks} tasks" + (f" and {members} contribution{'s'[: members > 1]}" if members else "")
         lacking = f"; {len(self.absent)} tasks have no data here and were not compared (--data)" if self.absent else ""
+        if self.changed:
+            lacking += f"; not as recorded, and not compared: {', '.join(self.changed)}"
         return f"seen in none of {compared}{lacking}"
 
 
@@ -76,7 +81,7 @@ def seen(
         BadInput: A task, suite or registry is not there, or cannot be read.
     """
     found: list[Seen] = []
-    absent = []
+    absent, changed = [], []
     tasks = _tasks(suites)
     for n, task in enumerate(tasks):
         progress("check: questions of others", n, len(tasks), task.name)
@@ -88,12 +93,15 @@ def seen(
     if registry is not None:
         lock = Registry.read(registry)
         for name in (n for n in lock.entries if n != but):
+            if lock.differences(name):
+                changed.append(name)
+                continue
             (manifest,) = lock.members(name)
             if manifest.priority:
                 found.append(Seen(f"contribution {name}", tuple(questions(own_task(manifest), ("test",)))))
             if (rows := registry / lock.entry(name).source / ROWS).is_file():
                 found.append(Seen(f"the training rows of contribution {name}", _learnt(rows), learnt=True))
-    return Others(tuple(found), compared, tuple(absent))
+    return Others(tuple(found), compared, tuple(absent), tuple(changed))
 
 
 def _learnt(path: Path) -> tuple[str, ...]:

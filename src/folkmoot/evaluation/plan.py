@@ -17,7 +17,7 @@ from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.judging import TEMPLATE
 from folkmoot.evaluation.suite import Suite, SystemDocument, TaskUse
 from folkmoot.evaluation.systems import System
-from folkmoot.evaluation.tasks import NoData, Task, examined, find_task, load_split, own_task
+from folkmoot.evaluation.tasks import NoData, Task, data_folder, examined, find_task, load_split, own_task
 from folkmoot.evaluation.tuning import markable, rehearsed, stand_in, wants
 from folkmoot.evaluation.worth.coalitions import Coalitions, of_graphs
 from folkmoot.manifest import Manifest
@@ -123,6 +123,7 @@ def make_plan(
     Raises:
         BadInput: One line per finding, each with file, line and remedy.
     """
+    data_folder(data_dir)  # once for all tasks: each would say the same
     findings: list[str] = []
 
     def attempt(at: tuple[str | int, ...], work: Callable[[], Any]) -> Any:

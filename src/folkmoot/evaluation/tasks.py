@@ -315,12 +315,22 @@ def as_item(task: Task, row: Row) -> Item:
     return Item(row.id, "\n\n".join(parts), kind, row.gold, task.name, metric, row.cluster, row.tests, row.entry)
 
 
-def _data_file(task: Task, data_dir: Path | None) -> Path | None:
-    """The task's file, or None if the hub has to be asked."""
+def data_folder(data_dir: Path | None) -> Path | None:
+    """The user's folder with data sets, of ``--data`` or else of ``FOLKMOOT_DATA``; None: neither names one.
+
+    Raises:
+        BadInput: It is not there.
+    """
     named = data_dir or (Path(os.environ["FOLKMOOT_DATA"]) if os.environ.get("FOLKMOOT_DATA") else None)
     named = named.expanduser() if named else None
     if named and not named.is_dir():
         raise BadInput(f"{named}: no such folder (named by {'--data' if data_dir else 'FOLKMOOT_DATA'})")
+    return named
+
+
+def _data_file(task: Task, data_dir: Path | None) -> Path | None:
+    """The task's file, or None if the hub has to be asked."""
+    named = data_folder(data_dir)
     if not task.data.file:
         return None
     folders = [*([task._path.parent] if task._path else []), *([named] if named else []), _shipped("data")]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-Suite = Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite.")]
+Suite = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a shipped suite.")]
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or its name under runs/.")]
 Json = Annotated[bool, typer.Option("--json", help="Standard output is one JSON document and nothing else.")]
 Data = Annotated[Path | None, typer.Option(envvar="FOLKMOOT_DATA", help="Folder with data sets that are not bundled.")]
