@@ -150,7 +150,7 @@ def test_facts_of_the_run_are_shown_folded_or_left_out() -> None:
         "suite": {"name": "quickstart", "team": [{"name": "smol", "purpose": "x" * 300}]},
         "sampling": {"temperature": 0.7, "stop": (), "seed": None},
         "participants": [
-            {"name": "smol", "adapter": None, "licence": "Apache-2.0"},
+            {"name": "smol", "adapter": None, "licence": "Apache-2.0", "about": ["y" * 300, "z"]},
             {"name": "bo", "adapter": "bo-dates"},
         ],
         "kinds": {"debate": "graph"},
@@ -161,7 +161,7 @@ def test_facts_of_the_run_are_shown_folded_or_left_out() -> None:
     assert "Evaluation Two small models together. 1 question" in page.text
     assert 'Suite show { "name": "quickstart",' in page.text
     assert "Sampling temperature 0.7 draws 1 load 0.25, 0.5" in page.text
-    assert "name adapter licence smol Apache-2.0 bo bo-dates" in page.text
+    assert f"name adapter licence about smol Apache-2.0 show {'y' * 300}, z bo bo-dates" in page.text
     assert "kinds" not in page.text
 
 

@@ -54,7 +54,7 @@ ELSEWHERE = (
 """Entries that have a place of their own on the page, or that the summary holds already."""
 NOTHING: tuple[Any, ...] = (None, "", (), [], {})
 LONG = 240
-"""A nested value whose line would be longer than this is folded away."""
+"""What would be a longer line than this is folded away: a nested value, or a cell in the table of members."""
 STYLES = ("base", "tables", "plots", "participation", "explorer", "transcript", "print")
 SCRIPTS = ("base", "theme", "forest", "filters", "matrix", "transcript", "start")
 """Concatenated in this order; they share one function scope."""
@@ -115,6 +115,7 @@ def render_page(
         meta=meta,
         facts=_facts(meta),
         members=_table(meta.get("members") or meta.get("participants") or ()),
+        long=LONG,
         agreement=_agreement(meta.get("agreement")),
         outcomes=OUTCOMES,
         grid=view.Grid(analysis.contrasts),
