@@ -9,7 +9,7 @@ SHELL := bash
 TORCH ?= torch==2.13.0
 # The Python to use; empty: the newest one here that fits.
 PYTHON ?=
-# Anything: make demo compares with the 1.5B model, too.
+# Anything: make demo takes five questions of each task of the whole measurement, which compares with a 1.5B model, too.
 FULL ?=
 # More options for `folkmoot eval run` (make demo) or pytest (make test).
 ARGS ?=
@@ -23,7 +23,7 @@ help:
 	@echo "make setup      .venv with folkmoot, torch and transformers; again: nothing to do, under a second"
 	@echo "make vllm       setup, then vLLM for the CPU (1.3 GB)"
 	@echo "make demo       setup, then six small contributors answer together, beside their base and a larger model; writes a report"
-	@echo "                FULL=1 adds a model of ten times their size"
+	@echo "                FULL=1 adds a model of eleven times their size, and what each of them is worth"
 	@echo "make test       setup and the tools of developers, then linter, type checker and all tests"
 	@echo "make lint       linter and type checker alone"
 	@echo "make clean      remove caches and build results; make distclean: .venv as well"
@@ -39,7 +39,7 @@ vllm:
 	@tools/setup.sh local vllm
 
 demo: setup
-	@$(bin)/folkmoot eval run examples/participants/demo$(if $(FULL),_full).yaml $(ARGS)
+	@$(bin)/folkmoot eval run examples/participants/$(if $(FULL),participation.yaml --limit 5 --out runs/demo-full,demo.yaml) $(ARGS)
 	@echo "demo: $(elapsed), installation and downloads included"
 
 test:
