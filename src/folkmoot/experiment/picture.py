@@ -147,6 +147,9 @@ def _dots(canvas: Canvas, stop: Stop, x: float, y: Scale, ink: str) -> None:
             canvas.mark(x + 8 + 5 * j, y(value), 0, f"fill: {ink}", size=2.4, hint=hint, kind="dot")
 
 
+_RING = "fill: none; stroke: var(--ink); stroke-width: 2"
+
+
 def _dumbbells(canvas: Canvas, found: Found) -> None:
     """A row per contributor: alone and in each graph, joined; monoliths and base as other marks on the row."""
     wide = canvas.width > 500
@@ -176,10 +179,10 @@ def _dumbbells(canvas: Canvas, found: Found) -> None:
                 e = own.scores[b.name]
                 style = f"stroke: var(--{b.kind}); stroke-width: 2.6; stroke-dasharray: {dashes(j) if b.kind == 'monolith' else 'none'}"
                 canvas.line(x(e.mean), middle - 15, x(e.mean), middle + 15, "", style)
-        style = "fill: var(--paper); stroke: var(--ink); stroke-width: 2.2"
-        canvas.mark(x(alone.mean), middle, 0, style, size=5.2, hint=f"{own.name} alone: {_pct(alone)}")
+        # An open ring around: where the graph does just as well, its mark is inside and in sight
+        canvas.mark(x(alone.mean), middle, 0, _RING, size=7.4, hint=f"{own.name} alone: {_pct(alone)}")
     canvas.text((left + canvas.width) / 2, bottom + 38, found.x, anchor="middle")
-    ring = '<circle r="5" style="fill: var(--paper); stroke: var(--ink); stroke-width: 2.2"/>'
+    ring = f'<circle r="6.4" style="{_RING}"/>'
     entries = [(ring, "contributor alone"), *((_swatch(g, False), f"in {name}") for g, name in enumerate(graphs))]
     entries += [(_tick(b, j), f"{b.name} ({told(b.parameters)})") for j, b in enumerate(found.bands)]
     canvas.height = canvas.legend(bottom + 66, entries) + 4
