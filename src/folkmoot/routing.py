@@ -8,6 +8,7 @@ other `Router`.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -171,10 +172,14 @@ def enter(
         The node from which the graph goes on: the router's, or its start.
 
     Raises:
-        BadInput: A sub-team that is too small, or a router that is none.
+        BadInput: A sub-team that is too small, a margin below 0, or a router that is none.
     """
     if k is None:
         return START
+    if type(k) is not int:
+        raise BadInput(f"{name}={k!r}: how many are picked is a whole number")
+    if not isinstance(margin, (int, float)) or not margin >= 0 or margin == math.inf:
+        raise BadInput(f"{name}: margin={margin!r}; the lead up to which the router is unsure is a number, 0 or more")
     if k < least:
         raise BadInput(f"{name}={k}: at least {least} must be picked" + (" for this discussion" if least > 1 else ""))
     if k >= len(team):
@@ -216,12 +221,13 @@ def _router(team: Sequence[Participant], k: int, by: Router | Participant, margi
         began = time.perf_counter()
         try:
             scores = await by.scores(d["question"], team)
+            verdict = _verdict(team, scores, k, margin)
         except Missing:
             raise
         except Exception as e:  # the discussion can be held without it
             return {"turns": [Turn(ROUTER, "route", at, error=describe(e))]}
         took = time.perf_counter() - began
-        return {"turns": [Turn(ROUTER, "route", at, service_s=took, **_verdict(team, scores, k, margin))]}
+        return {"turns": [Turn(ROUTER, "route", at, service_s=took, **verdict)]}
 
     return Step(ROUTER, work)
 
@@ -229,6 +235,8 @@ def _router(team: Sequence[Participant], k: int, by: Router | Participant, margi
 def _verdict(team: Sequence[Participant], scores: Sequence[float], k: int, margin: float) -> dict[str, Any]:
     if not scores:
         return {"text": "the router failed: all are asked"}
+    if len(scores) != len(team):
+        raise ValueError(f"the router gave {len(scores)} scores for {len(team)} members")
     ranked = sorted(range(len(team)), key=lambda i: -scores[i])
     said = ", ".join(f"{team[i].name} {scores[i]:.3f}" for i in ranked)
     if (best := chosen(scores, k, margin)) is None:

@@ -61,6 +61,18 @@ def test_diversity_fills_equal_seats_with_fewer_and_fewer_distinct_members():
     assert [n.partition(" copy")[0] for n in twice[:3]] == [n.partition(" copy")[0] for n in twice[3:]]
 
 
+def test_priorities_ask_as_many_questions_of_the_split_that_the_suite_says():
+    use = {"name": "priorities", "limit": 6, "split": "dev"}
+    people = [{"name": n, "model": "m", "priority": {"file": f"{n}.jsonl", "answer": "number"}} for n in ("a", "b")]
+    made = design("priorities", suite(team=people, tasks=["sums", use]))
+    assert [(t.name, t.whose, t.limit, t.split) for t in made.suite.tasks] == [
+        ("priority-a", "a", 6, "dev"),
+        ("priority-b", "b", 6, "dev"),
+    ]
+    rest = design("priorities", suite(team=people))
+    assert [(t.limit, t.split) for t in rest.suite.tasks] == [(None, "test")] * 2
+
+
 def test_diversity_leaves_out_graphs_that_route_and_says_so():
     made = design("diversity", suite(systems=["route", "majority_vote"]))
     assert {p.line for p in made.parts} == {"majority_vote"}

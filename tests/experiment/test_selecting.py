@@ -5,10 +5,13 @@ import math
 import numpy as np
 import pytest
 
+from folkmoot.answers import AnswerType
+from folkmoot.evaluation.item import Item
+from folkmoot.evaluation.result import Result
 from folkmoot.experiment.choosing import propose
 from folkmoot.experiment.crossed import Questions
 from folkmoot.experiment.gain import gain
-from folkmoot.experiment.outcomes import Outcomes
+from folkmoot.experiment.outcomes import Outcomes, outcomes
 from folkmoot.experiment.selecting import Budget, _upper, floor, looks_best, select, worth
 
 ALL = np.arange(40)
@@ -77,6 +80,29 @@ def test_the_floor_leaves_out_who_only_guesses():
     o = made([lambda q: q % 4 == 0, GENERALIST, NOBODY], chance=0.25)
     assert [s.passes for s in floor(o)] == [False, True, False]
     assert select(o, "coverage", Budget(members=3)) == (1,)
+
+
+@pytest.mark.parametrize(
+    ("kind", "chance"),
+    [
+        (AnswerType("choice", ("a", "b", "c", "d")), 0.25),
+        (AnswerType("labels", ("red", "blue", "green", "grey", "black")), 0.2),
+        (AnswerType("boolean"), 0.5),
+        (AnswerType("text"), 0.0),
+    ],
+)
+def test_what_guessing_gets(kind, chance):
+    item = Item("1", "Which?", kind, ("a",), "t", "exact")
+    replies = [Result(f"k{m}", m, "t", "1", 0, "", ("a",), "scored", "a", 1.0, (), None, 0.0) for m in ("ana", "bo")]
+    assert outcomes(replies, {("t", "1"): item}, ["ana", "bo"]).chance.tolist() == [chance]
+
+
+def test_a_team_that_is_no_better_than_one_who_was_left_out_is_said():
+    guesser, weak = (lambda q: q % 2 == 0), (lambda q: q < 20 and q % 4 == 0)
+    o = made([guesser, weak], base={"a": np.array([float(guesser(q)) for q in range(40)])})
+    told = propose(o, Budget(members=2), "routed", 1)
+    assert told.members == ("b",)
+    assert "No team is better on the dev questions than a alone, who is left out by the floor." in told.notes
 
 
 def test_the_floor_leaves_out_who_is_no_better_than_its_base():

@@ -115,6 +115,29 @@ async def test_a_router_that_fails_leaves_it_to_all_and_is_named() -> None:
         await hold(route(team("1", "2"), by=Says(Missing("no torch"))))
 
 
+@pytest.mark.parametrize("scores", [[0.9], [0.1, 0.2, 0.9], ["high", "low"]])
+async def test_a_router_with_wrong_scores_has_failed(scores: list[Any]) -> None:
+    result = await hold(route(team("1", "2"), by=Says(*scores)))
+    assert spoke(result) == ["m0", "m1"]
+    assert result["turns"][0].error
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"k": 1.5}, "k=1.5: how many are picked is a whole number"),
+        ({"k": "1"}, "k='1': how many"),
+        ({"k": 0}, "at least 1"),
+        ({"margin": -1}, "margin=-1; the lead"),
+        ({"margin": float("nan")}, "margin=nan; the lead"),
+        ({"margin": "x"}, "margin='x'; the lead"),
+    ],
+)
+def test_options_are_checked_when_the_graph_is_built(options: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(complaint)):
+        route(team("1", "2"), by=Says(0.1), **options)
+
+
 async def test_a_team_of_one_needs_no_router() -> None:
     result = await hold(route(team("4"), by=Says(RuntimeError("never asked"))))
     assert [t.role for t in result["turns"]] == ["answer"]

@@ -9,7 +9,7 @@ from folkmoot.evaluation.statistics import Difference
 from folkmoot.visible import visible
 
 _HEADS = ("graph", "won", "lost", "emergence", "by luck", "collapse", "headroom", "picked right")
-_ROUTED = ("chose right", "by chance")
+_ROUTED = ("chose right", "by chance", "asked all")
 _LEGEND = (
     "Won, lost: answers that turned right, or wrong, from first to last round. Emergence: right where all members alone "
     "are wrong; by luck: what a vote over fresh samples of the same members reaches there. Collapse: wrong where "
@@ -20,7 +20,8 @@ _LEGEND = (
 
 _ROUTED_LEGEND = (
     " Chose right: a member was chosen (by a router, or as the surest) that is right alone, of the questions that some member "
-    "alone got right; by chance: picking as many blindly."
+    "alone got right; by chance: picking as many blindly. Asked all: questions among these on which nobody was chosen (the router was "
+    "unsure, or failed), which count as chosen right."
 )
 
 
@@ -50,7 +51,7 @@ def lines(found: Sequence[Collaboration]) -> list[list[str]]:
                 _rate(c.collapse),
                 _part(c.headroom),
                 _rate(c.picked_right),
-                *([_rate(c.routing.accuracy if c.routing else None), _share(c.routing)] if _routes(found) else ()),
+                *(_choices(c.routing) if _routes(found) else ()),
             ]
         )
     return body
@@ -60,9 +61,11 @@ def _routes(found: Iterable[Collaboration]) -> bool:
     return any(c.routing for c in found)
 
 
-def _share(routing: Routing | None) -> str:
-    share = routing.chance.share if routing else None
-    return "-" if share is None else f"{100 * share:.0f} %"
+def _choices(routing: Routing | None) -> tuple[str, str, str]:
+    if routing is None:
+        return "-", "-", "-"
+    share = routing.chance.share
+    return _rate(routing.accuracy), "-" if share is None else f"{100 * share:.0f} %", _rate(routing.whole)
 
 
 def _rate(rate: Rate | None) -> str:

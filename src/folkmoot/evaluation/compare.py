@@ -55,7 +55,7 @@ def pairs(
     found = (
         _contrast(a, b, sides[a], sides[b], clusters=clusters, task=task, margin=margin, seed=seed) for a, b in family
     )
-    return [c if planned is None else _of_plan(c, planned) for c in found]
+    return [c if planned is None else of_plan(c, planned) for c in found]
 
 
 def declared(
@@ -246,7 +246,8 @@ def _contrast(
     )
 
 
-def _of_plan(c: Contrast, planned: int) -> Contrast:
+def of_plan(c: Contrast, planned: int) -> Contrast:
+    """The same comparison, told how many questions it should have; with too few of them it is unfinished."""
     enough = finished_enough(c.n, planned)
     return replace(c, planned=planned, verdict=c.verdict if enough else "unfinished")
 

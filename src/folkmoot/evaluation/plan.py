@@ -181,12 +181,12 @@ def make_plan(
         findings += [f"{path}:1: two systems are called {n!r}; rename one" for n in names if names.count(n) > 1]
     findings += [f"{path}:{line_of(dict(lines), ('systems',))}: {said}" for said in _untunable(graphs, suite, tasks)]
     own = next((u for u in suite.tasks if u.whose and u.split == "dev"), None)
-    findings += [
-        f"{path}:{line_of(dict(lines), ('systems',))}: {g.name!r} routes by dev questions of the members' own test sets, which are "
-        "asked here ('priorities' with split: dev): ask the test split, or leave the router out"
-        for g in graphs
-        if own and ROUTER in stand_in(g).build(people, suite.prompts).nodes
-    ]
+    if routers := [g.name for g in graphs if own and ROUTER in stand_in(g).build(people, suite.prompts).nodes]:
+        more = f" (and {len(routers) - 1} more)" if routers[1:] else ""
+        findings.append(
+            f"{path}:{line_of(dict(lines), ('systems',))}: {routers[0]!r}{more} routes by dev questions of the members' own test "
+            "sets, which are asked here ('priorities' with split: dev): ask the test split, or leave the router out"
+        )
     wanted = [stand_in(g) for g in graphs if g.name in suite.worth.systems]
     worth = attempt(("worth",), partial(of_graphs, wanted, suite, people)) or ()
     played = {s.name for c in worth for s in c.extra}

@@ -19,7 +19,7 @@ from folkmoot.experiment.command import told
 from folkmoot.experiment.design import base_models
 from folkmoot.experiment.gain import Gain, gain
 from folkmoot.experiment.outcomes import Outcomes, outcomes
-from folkmoot.experiment.selecting import Budget, By, Standing, by_task, floor, select, worth
+from folkmoot.experiment.selecting import Budget, By, Standing, by_task, floor, looks_best, select, worth
 from folkmoot.experiment.table import points
 from folkmoot.experiment.teamfile import write_team
 from folkmoot.manifest import Manifest
@@ -102,13 +102,18 @@ def propose(o: Outcomes, budget: Budget, by: By | None, seed: int) -> Proposal:
         notes.append(
             f"Only {spread:.0f} dev questions on the smallest task: more of them (dev: limit:) make a better choice."
         )
+    expected = gain(o, by, budget, seed=seed)
+    if expected.apparent <= 0:
+        single = o.members[looks_best(o, budget, every)]
+        out = ", who is left out by the floor" if single not in {s.member for s in standings if s.passes} else ""
+        notes.append(f"No team is better on the dev questions than {single} alone{out}.")
     return Proposal(
         by,
         budget,
         tuple(o.members[i] for i in team),
         reasons,
         tuple(standings),
-        gain(o, by, budget, seed=seed),
+        expected,
         o.scores.shape[1],
         float(o.tokens[list(team)].sum()),
         tuple(notes),
@@ -228,11 +233,12 @@ def say(p: Proposal, meta: Mapping[str, Any], as_json: bool) -> None:
                 f"{mark} {s.member:<{width}}  {100 * s.score:5.1f} %  chosen in {100 * chosen[s.member]:3.0f} % of folds; {why}"
             )
         )
+    much = ": too much" if p.expected.apparent > p.expected.over_single.mean else ""
     e, within = p.expected, " of those within the budget" if p.budget.tokens is not None else ""
     print(
         f"\nExpected on questions like these {p.questions} (cross-fitted: chosen without the questions it is judged on; 95 %):\n"
         f"  team {100 * e.team:.1f} %, the member that looks best{within} {100 * e.single:.1f} %\n"
-        f"  over that member {points(e.over_single)} points (on the dev questions themselves {100 * e.apparent:+.1f}: too much)\n"
+        f"  over that member {points(e.over_single)} points (on the dev questions themselves {100 * e.apparent:+.1f}{much})\n"
         f"  over the whole team {points(e.over_all)} points"
     )
     for note in p.notes:

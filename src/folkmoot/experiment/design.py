@@ -103,8 +103,8 @@ def design(
         own = [m.name for m in suite.team if m.priority]
         notes += [f"{m.name} has no priority test set." for m in suite.team if m.name not in own]
         use = next((t for t in suite.tasks if t.name.startswith("priority-") or t.name == PRIORITIES), None)
-        limit = use.limit if use else None
-        changes["tasks"] = tuple(TaskUse(name=f"priority-{n}", whose=n, limit=limit) for n in own)
+        use = use or TaskUse(name=PRIORITIES)
+        changes["tasks"] = tuple(use.model_copy(update={"name": f"priority-{n}", "whose": n}) for n in own)
         planned = [(g, _whole(g.name, suite)) for g in graphs]
     elif name == "diversity":
         people, planned = _copied(suite, graphs, draws, slots, seed)

@@ -104,4 +104,5 @@ def _chance(item: Item) -> float:
     kind = item.answer_type
     if kind.kind == "boolean":
         return 0.5
-    return 1 / len(kind.options) if kind.kind == "choice" and kind.options else 0.0
+    # Of labels several may be right at once: one over them errs on the safe side
+    return 1 / len(kind.options) if kind.kind in ("choice", "labels") and kind.options else 0.0

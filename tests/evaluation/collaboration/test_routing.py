@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from folkmoot.discussion import Decision, Turn
+from folkmoot.evaluation.collaboration.figures import Collaboration
 from folkmoot.evaluation.collaboration.routing import Choices, by_chance
+from folkmoot.evaluation.collaboration_table import heads, legend, lines
 from folkmoot.evaluation.result import Result
 
 
@@ -51,6 +53,15 @@ def test_only_questions_that_some_member_gets_right_alone_count() -> None:
 def test_a_team_that_is_asked_whole_always_hits_and_is_counted_apart() -> None:
     found = figures(routed("1", None), routed("2", "ana"), members=alone(ana="0000", bo="1100"))
     assert (found.accuracy.count, found.chance.count, found.whole.count) == (1, 1.5, 1)
+
+
+def test_the_table_tells_them_apart() -> None:
+    routing = figures(routed("1", None), routed("2", "ana"), members=alone(ana="0000", bo="1100"))
+    graph = Collaboration("route", (), None, None, None, None, None, None, (), routing)
+    ((name, *_, right, chance, whole),) = lines([graph])
+    assert heads([graph])[-3:] == ("chose right", "by chance", "asked all")
+    assert (name, right, chance, whole) == ("route", "1 of 2", "75 %", "1 of 2")
+    assert "Asked all" in legend([graph])
 
 
 def test_the_surest_member_is_a_choice_too() -> None:

@@ -60,6 +60,12 @@ def test_before_enough_is_there_nothing_is_said(planned: dict[str, int], verdict
     assert [c.verdict for c in found] == [verdict]
 
 
+@pytest.mark.parametrize(("planned", "verdict"), [(40, "better"), (45, "unfinished")])
+def test_nor_of_all_together(planned: int, verdict: str) -> None:
+    found = pooled(RUN, OWN, ["route"], ["big"], planned=dict.fromkeys(OWN.values(), planned))
+    assert [(c.planned, c.verdict) for c in found] == [(2 * planned, verdict)] * 2
+
+
 def test_calls_that_failed_are_left_out() -> None:
     broken = [took("route", "priority-ana", i, 0.0, "error") for i in range(40)]
     rest = [f for f in RUN if (f.system, f.task) != ("route", "priority-ana")]

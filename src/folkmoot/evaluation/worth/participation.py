@@ -143,7 +143,11 @@ def participation(
         gains=gains(
             known, own, named["graph"], named["monolith"], clusters=clusters, planned=meta["planned"], seed=seed
         ),
-        pooled=pooled(known, own, named["graph"], named["monolith"], clusters=clusters, seed=seed) if own else (),
+        pooled=pooled(
+            known, own, named["graph"], named["monolith"], clusters=clusters, planned=meta["planned"], seed=seed
+        )
+        if own
+        else (),
         values=tuple(_values(meta, figures, coalitions, own, items, clusters)),
         shares=tuple(shares),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from folkmoot.evaluation.compare import pairs, scores
+from folkmoot.evaluation.compare import of_plan, pairs, scores
 from folkmoot.evaluation.contrast import Contrast, Key, contrast, holm_family
 from folkmoot.evaluation.result import Figures
 
@@ -56,6 +56,7 @@ def pooled(
     monoliths: Sequence[str],
     *,
     clusters: Mapping[Key, str] = {},
+    planned: Mapping[str, int] = {},
     seed: int = 0,
 ) -> tuple[Contrast, ...]:
     """The same over all contributors' own test sets together: each graph against `ALONE` and against each monolith.
@@ -68,9 +69,10 @@ def pooled(
     for name, task in own.items():
         owners |= scores(mine, name, task)
     references = {ALONE: owners} | {m: scores(mine, m) for m in monoliths}
+    asked = sum(planned.get(task, 0) for task in own.values())
     return tuple(
         holm_family(
-            contrast(g, name, scores(mine, g), theirs, clusters=clusters, seed=f"pooled {seed}")
+            of_plan(contrast(g, name, scores(mine, g), theirs, clusters=clusters, seed=f"pooled {seed}"), asked)
             for g in graphs
             for name, theirs in references.items()
         )

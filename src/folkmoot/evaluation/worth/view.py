@@ -44,8 +44,8 @@ def blocks(p: Participation) -> Iterator[Block]:
         heads = ("accuracy on its own questions, %", "n", "alone", *p.systems)
         yield Block(heads, tuple((who, _n(p, who), *_scores(p, who)) for who in p.own))
         yield Block(
-            ("all own questions together", "against", "points [95 %]", "p (Holm)", "verdict"),
-            tuple((c.system, c.reference, points(c), chance(c.adjusted), c.verdict) for c in p.pooled),
+            ("all own questions together", "against", "n", "points [95 %]", "p (Holm)", "verdict"),
+            tuple((c.system, c.reference, str(c.n), points(c), chance(c.adjusted), c.verdict) for c in p.pooled),
         )
     for value in p.values:
         yield Block(
