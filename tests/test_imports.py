@@ -53,6 +53,7 @@ NO_ENGINES = {
 EXCEPTIONS = {
     ("protocol", "graphs"): "finds graphs by name, when it is asked for one",
     ("routing", "engines"): "loads the encoder of the catalogue, when it routes and was given none",
+    ("registry", "contribute"): "holds the endpoints of a registry to the gate's rules of addresses and keys",
 }
 HEAVY = {"torch", "transformers", "vllm", "peft", "gguf", "datasets", "huggingface_hub"}
 

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator
 from folkmoot.documents import BadInput, Document, did_you_mean, read
 from folkmoot.manifest import MANIFEST, Manifest, beside, inside, read_manifest, weights
 from folkmoot.models.folder import LOADED, PICKLES, replace_text, sha256
+from folkmoot.visible import visible
 
 LOCK = "registry.lock"
 ALL = "all"
@@ -27,6 +28,8 @@ VERSION = 1
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SHOWN = 3
+_LONGEST, _LONGEST_NAME, _SHORT = 1000, 255, 40
+"""Bytes of a path in a lock, and of a name in it: file systems have no longer names; letters of one that is complained of."""
 
 
 def _nameable(name: str) -> str:
@@ -44,7 +47,11 @@ Slug = Annotated[str, AfterValidator(_nameable)]
 
 
 def _inside(path: str) -> str:
+    if visible(path) != path or not {"\t", "\n"}.isdisjoint(path):
+        raise ValueError(f"{path[:_SHORT]!r} holds characters that nobody sees, which no path may")
     pure = PurePosixPath(path)
+    if len(path.encode()) > _LONGEST or any(len(part.encode()) > _LONGEST_NAME for part in pure.parts):
+        raise ValueError(f"{path[:_SHORT]!r}... is too long for a path inside the registry")
     if pure.is_absolute() or ".." in pure.parts or "\\" in path or not pure.parts:
         raise ValueError(f"{path!r} must be a path inside the registry")
     return path
@@ -251,6 +258,8 @@ class Registry:
             return [
                 f"{home / read[0]}: it would be loaded, and is not in {LOCK}{more}: remove it, or add {name!r} again"
             ]
+        if manifest.engine == "openai":
+            return _other_endpoint(name, home / MANIFEST, manifest)
         return _other_base(name, entry, manifest)
 
     def _manifest(self, name: str, home: Path | None) -> Manifest:
@@ -295,11 +304,19 @@ def _read(home: Path, path: str) -> Iterator[str]:
                 yield Path(os.path.relpath(found, home)).as_posix()
 
 
+def _other_endpoint(name: str, path: Path, manifest: Manifest) -> list[str]:
+    """What the admission gate refuses of an endpoint's address and key: a registry may come with a lock of its own."""
+    from folkmoot.contribute.check_endpoint import check_endpoint
+
+    wrong = [f for f in check_endpoint(manifest, lambda *_: str(path)) if f.level == "refuse"]
+    return [f"{f.line()}; or take it out: 'folkmoot contribute remove {name}'" for f in wrong]
+
+
 def _other_base(name: str, entry: Entry, manifest: Manifest) -> list[str]:
     """Whether another base is here under the same name; one from the hub and one from wheels cannot be compared."""
     from folkmoot.models import ready
 
-    if not entry.base_identity or manifest.engine == "openai" or manifest.model.startswith((".", "/", "~")):
+    if not entry.base_identity or manifest.model.startswith((".", "/", "~")):
         return []
     found = ready(f"{manifest.model}@{manifest.revision}" if manifest.revision else manifest.model)
     if found is None:

@@ -15,9 +15,13 @@ from pathlib import Path
 import pytest
 
 from folkmoot.contribute.check import check
+from folkmoot.contribute.check_picture import check_pictures
+from folkmoot.contribute.curve import curve
+from folkmoot.contribute.files import files, taught
 from folkmoot.contribute.untrusted_files import copy, look
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Missing
+from folkmoot.manifest import read_manifest
 from folkmoot.models import known, store
 from folkmoot.models.store import seal
 
@@ -140,6 +144,17 @@ def header(change: Callable[[dict], object]) -> Callable[[Path], None]:
         text = change(told) or json.dumps(told)
         text = str(text).encode()
         adapter(folder).write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+
+    return made
+
+
+def learnt(named: str) -> Callable[[Path], None]:
+    """The manifest names a file with training rows, and that one holds a test question."""
+
+    def made(folder: Path) -> None:
+        manifest("hashes:", f"trained: {{data: {{file: {named}}}}}\nhashes:")(folder)
+        (folder / "notes").mkdir()
+        rows(named, {"question": TEST_ROW["question"], "answer": "day 101"})(folder)
 
     return made
 
@@ -499,6 +514,14 @@ HOSTILE = {
     "style with escapes": (tampered('<style>@\\69mport "https://x/y.css";</style>'), "picture"),
     "style with entities": (tampered('<style>&#64;import "https://x/y.css";</style>'), "picture"),
     "fill with entities": (tampered('<rect fill="u&#114;l(https://x/y)"/>'), "picture"),
+    "style with a shape in it": (tampered('<style>@imp<g>x</g>ort "https://x/y.css";</style>'), "picture"),
+    "style with a style in it": (tampered('<style>@imp<style/>ort "https://x/y.css";</style>'), "picture"),
+    "style with a set of images": (tampered('<style>svg{fill:image-set("https://x/y" 1x)}</style>'), "picture"),
+    "fill with a picture": (tampered('<rect fill="src(var(--a))"/>'), "picture"),
+    "style with a font": (tampered("<style>@font-face{src:local(a)}</style>"), "picture"),
+    "style for somewhere else": (tampered("<style>@media screen{@namespace x}</style>"), "picture"),
+    "address without brackets": (tampered('<rect fill="//x/y"/>'), "picture"),
+    "style of a page": (tampered('<style xmlns="http://www.w3.org/1999/xhtml">a{}</style>'), "picture"),
     "picture with a page in it": (tampered("<foreignObject><b/></foreignObject>"), "picture"),
     "picture that is none": (tampered("<g>"), "picture"),
     "score that is no number": (manifest("hashes:", SCORE.format(".nan")), "trained"),
@@ -515,6 +538,26 @@ HOSTILE = {
     "test question in what goes before every question": (
         manifest("priority:", f'system: "{TEST_ROW["question"]} Day 101."\npriority:'),
         "training-overlap",
+    ),
+    "test question in rows that lie elsewhere": (learnt("training/rows.jsonl"), "training-overlap"),
+    "the same beside them": (learnt("notes/../rows.jsonl"), "training-overlap"),
+    "short test question of a shipped task in a chat": (
+        rows(
+            "train.jsonl", {"messages": [{"role": r, "content": "Which animal barks?"} for r in ("user", "assistant")]}
+        ),
+        "training-overlap",
+    ),
+    "adapter that is not copied": (
+        lambda f: [(f / "adapter").rename(f / ".lora"), manifest("./adapter", "./.lora")(f)],
+        "path-hidden",
+    ),
+    "test set that is not copied": (
+        lambda f: [
+            (f / ".own").mkdir(),
+            (f / "priority.jsonl").rename(f / ".own" / "priority.jsonl"),
+            manifest("answer: text", "answer: text\n  file: .own/priority.jsonl")(f),
+        ],
+        "path-hidden",
     ),
     # endpoints
     "endpoint where a machine's keys are": (endpoint("https://169.254.169.254/latest"), "endpoint-address"),
@@ -610,6 +653,107 @@ def test_test_questions_that_another_was_trained_on_are_refused(ana, tmp_path):
     (found,) = check(ana, run=False, registry=tmp_path / "moot").refusals
     assert found.check == "suite-overlap"
     assert "the training rows of contribution bo" in found.what
+
+
+def registered(folder: Path) -> Path:
+    """A registry with a contribution as it is."""
+    files = {n: h.sha256(folder / n) for n in LOCKED}
+    lock = {"participants": {folder.name: {"source": folder.name, "base": h.BASE, "files": files}}}
+    h.write_json(folder.parent / "registry.lock", lock)
+    return folder.parent
+
+
+BO = "Who keeps the keys of the mill when the miller is away?"
+
+
+@pytest.mark.parametrize("key", ["system", "instruction"])
+def test_what_goes_before_every_question_holds_no_test_question_of_another(ana, tmp_path, key):
+    bo = h.write_contribution(tmp_path / "moot" / "bo")
+    h.edit(bo / "participant.yaml", "ana-weekdays", "bo")
+    h.write_rows(bo / "priority.jsonl", [{"split": "test", "question": BO, "answer": "the smith"}])
+    moot = registered(bo)
+    said = f'"Mind this: {BO} The smith."'
+    manifest(*{"system": ("priority:", f"system: {said}\npriority:"), "instruction": ("answer: text", f"answer: text\n  instruction: {said}")}[key])(ana)  # fmt: skip
+    assert checks(ana) == set()
+    (found,) = check(ana, run=False, registry=moot).refusals
+    assert (found.check, found.what) == ("training-overlap", f"{key!r} holds a question of contribution bo")
+    assert found.where.startswith("participant.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("row", "refused"),
+    [
+        ({"question": "Which animal barks?", "answer": "dog"}, True),
+        ({"question": "Which animal -- barks", "answer": "dog"}, True),
+        ({"question": "Say it at last: which animal barks?", "answer": "dog"}, False),
+        ({"question": "Which animal barks?", "options": ["seal", "fox"], "answer": "seal"}, False),
+        ({"question": "Which animal barks?", "options": ["Dog", "Cat", "Cow", "Sheep"], "answer": "A"}, True),
+    ],
+)
+def test_a_short_question_of_others_is_found_where_it_is_all_that_is_asked(ana, row, refused):
+    if "options" in row:
+        own = [*h.questions(0, 10, "dev"), *h.questions(100, 24, "test")]
+        h.write_rows(ana / "priority.jsonl", [{**q, "options": [q["answer"], "none"]} for q in own])
+        manifest("answer: text", "answer: choice")(ana)
+        (ana / "train.jsonl").unlink()
+    rows("train.jsonl", row)(ana)
+    assert checks(ana) == ({"training-overlap"} if refused else set())
+
+
+@pytest.mark.parametrize(
+    "named", ["train.jsonl", "priority.jsonl.txt", "../home/private.md", "/etc/passwd", "[1]", "null"]
+)
+def test_rows_that_are_not_in_the_folder_are_not_looked_for(ana, named):
+    manifest("hashes:", f"trained: {{data: {{file: {named}}}}}\nhashes:")(ana)
+    assert checks(ana) == set()
+
+
+def test_drawings_are_admitted(tmp_path):
+    own = [p.read_text() for p in Path(__file__).parents[2].glob("examples/participants/*/training/loss.svg")]
+    assert len(own) == 6
+    title = 'A "quoted" title (of @ana\\bo), see https://x/y'
+    drawn = curve(title, [(1, 3.0), (9, 0.5)], [(0, 4.0), (9, 0.6)], 9)
+    rest = (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"><defs><linearGradient id="g-1">'
+        '<stop offset="0" stop-color="rgb(1,2,3)"/></linearGradient><pattern id="p" xlink:href="#g-1"/></defs><style>'
+        "@media screen and (min-width: 1.5em), print { rect { fill: hsla(9, 9%, 9%, .5) } } /* soft */</style>"
+        '<rect fill="url(#g-1)" style="stroke:RGB(1 2 3)" transform="translate(1 2) rotate(-90)"/></svg>'
+    )
+    for i, text in enumerate([*own, drawn, rest]):
+        (tmp_path / f"{i}.svg").write_text(text)
+        assert [f.line() for f in check_pictures(tmp_path, [f"{i}.svg"])] == []
+
+
+@pytest.mark.parametrize(
+    ("named", "rows"),
+    [
+        ("training/rows.jsonl", ("train.jsonl", "training/rows.jsonl")),
+        ("./x/../rows.jsonl", ("train.jsonl", "rows.jsonl")),
+        ("train.jsonl", ("train.jsonl",)),
+        ("/data/rows.jsonl", ("train.jsonl",)),
+        ("../rows.jsonl", ("train.jsonl",)),
+        ("participant.yaml", ("train.jsonl",)),
+        ("adapter/adapter_model.safetensors", ("train.jsonl",)),
+        ("priority.jsonl", ("train.jsonl",)),
+        ("training/log.jsonl", ("train.jsonl",)),
+        (7, ("train.jsonl",)),
+    ],
+)
+def test_what_may_stay_at_home_is_only_rows(ana, named, rows):
+    manifest = read_manifest(ana / "participant.yaml", move=False)
+    assert manifest.priority.file == "priority.jsonl"
+    assert taught(manifest.model_copy(update={"trained": {"data": {"file": named}}})) == rows
+
+
+def test_of_what_training_leaves_only_what_it_writes_belongs(ana):
+    for name in ("rows.jsonl", "loss.csv", "log.txt", "more.svg"):
+        (ana / "training" / name).write_text("")
+    manifest("hashes:", "trained: {data: {file: training/rows.jsonl}}\nhashes:")(ana)
+    held = files(ana, read_manifest(ana / "participant.yaml", move=False))
+    named = ["training/log.jsonl", "training/loss.svg", "training/rows.jsonl"]
+    assert [f for f in held if f.startswith("training/")] == named
+    kept = files(ana, read_manifest(ana / "participant.yaml", move=False), rows=False)
+    assert [f for f in kept if f.startswith("training/") or f == "train.jsonl"] == named[:2]
 
 
 def test_rows_after_one_that_is_too_large_are_looked_at(ana):
@@ -744,4 +888,4 @@ def test_a_name_with_terminal_codes_is_shown_as_characters(ana):
     (ana / "a\x1b[2J.md").write_text("x")
     done = run(str(ana), "--no-run")
     assert "\x1b" not in done.stdout
-    assert r"a\x1b[2J.md" in done.stdout
+    assert "a⟨ESC⟩[2J.md" in done.stdout

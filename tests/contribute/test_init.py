@@ -1,6 +1,8 @@
 """A new contribution: the folder passes the gate as soon as weights and data are there."""
 
 import importlib.util
+import io
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -8,6 +10,7 @@ from typing import get_args
 import pytest
 
 from folkmoot.answers.types import Kind
+from folkmoot.cli.contribute_init import init as command
 from folkmoot.contribute.check import check
 from folkmoot.contribute.check_manifest import check_manifest
 from folkmoot.contribute.init import EXAMPLES, Plan, init
@@ -72,6 +75,21 @@ def test_the_whole_manifest_of_the_documentation_is_one(tmp_path: Path) -> None:
     assert [f.line() for f in found if f.level != "pass"] == []
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("model", "asked"), [("org/base", True), ("smollm2-135m-instruct", False)])
+def test_the_commit_of_a_base_on_the_hub_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str, asked: bool
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal("0123abc\n"))
+    command(tmp_path, name="roman", contributor="Ana", purpose="Roman numerals.", licence="MIT", model=model)
+    assert ("Commit of the base on the hub" in capsys.readouterr().out) == asked
+    assert read_manifest(tmp_path / MANIFEST, move=False).revision == ("0123abc" if asked else None)
+
+
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_the_row_that_it_shows_can_be_read(tmp_path: Path, kind: Kind) -> None:
     init(tmp_path, replace(PLAN, answer=kind))
@@ -105,6 +123,14 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         (replace(PLAN, url="http://127.0.0.1:8000/v1", weights=True), "an endpoint brings no weights"),
         (replace(PLAN, url="http://127.0.0.1:8000/v1", api_key_env="HF_TOKEN"), "name it FOLKMOOT_KEY_ROMAN"),
         (replace(PLAN, name="judge"), "taken by a node of the graph"),
+        (replace(PLAN, purpose="Sums " * 100), "'purpose' has 499 characters: say it in at most 400"),
+        (replace(PLAN, contributor="Ana\u202e"), "'contributor' holds characters that are not seen"),
+        (replace(PLAN, languages=("en", "english")), "'english' is no language: write en, de"),
+        (replace(PLAN, model="some/base"), "model 'some/base' may change on the hub: name the commit"),
+        (replace(PLAN, model="some/base", revision="../x"), "revision '../x' is none: name a commit"),
+        (replace(PLAN, url="not a url"), "url 'not a url' is no web address: write https://host/v1"),
+        (replace(PLAN, url="http://169.254.169.254/v1"), "name the endpoint's own address"),
+        (replace(PLAN, tags=("a" * 41,)), "labels, tags, languages or stop strings are too long"),
     ],
 )
 def test_what_cannot_be(tmp_path: Path, plan: Plan, said: str) -> None:

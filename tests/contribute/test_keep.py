@@ -274,7 +274,31 @@ def test_whoever_is_not_admitted_is_not_recorded(roman: Path, moot: Path, monkey
     monkeypatch.setattr(keep, "check", lambda *_, **__: no)
     with pytest.raises(NotAdmitted, match=r"not admitted:\n  participant\.yaml: it has none: name one"):
         add(str(roman), moot)
-    assert tree(moot) == {}
+    assert not moot.exists()
+
+
+def test_a_refused_add_leaves_nothing_that_it_made(
+    roman: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no = Admission((Finding("refuse", "licence", "it has none"),))
+    monkeypatch.setattr(keep, "check", lambda *_, **__: no)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("mine")
+    for registry in ("project/teams/moot", "notes", "project"):
+        with pytest.raises(NotAdmitted):
+            add(str(roman), tmp_path / registry)
+    assert not [*(tmp_path / "project").iterdir()]
+    assert [p.name for p in (tmp_path / "notes").iterdir()] == ["mine.txt"]
+
+    def elsewhere(*_: object, **__: object) -> Admission:
+        (tmp_path / "new" / "mine.txt").write_text("mine")
+        return no
+
+    monkeypatch.setattr(keep, "check", elsewhere)
+    with pytest.raises(NotAdmitted):
+        add(str(roman), tmp_path / "new")
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["mine.txt"], "somebody else put it there"
 
 
 @pytest.mark.parametrize(
@@ -419,7 +443,7 @@ def test_two_that_changed_do_not_hold_up_each_other(moot: Path, monkeypatch: pyt
         add(str(moot / name), moot, replace=True)
     assert [not Registry.read(moot).differences(name) for name in ("ana", "bo")] == [True, True]
     *_, first, second = compared
-    assert first.endswith("; not as recorded, and not compared: bo")
+    assert first.endswith("; not as recorded or unreadable, and not compared: bo")
     assert "and 1 contribution;" in second
 
 
@@ -435,10 +459,10 @@ def precious(tmp_path: Path) -> Path:
     return folder
 
 
-def note(*lines: str) -> Callable[[Path, Path], None]:
+def note(*lines: str, which: str = " 1 2") -> Callable[[Path, Path], None]:
     def write(moot: Path, precious: Path) -> None:
         (moot / ".partial").mkdir(exist_ok=True)
-        (moot / ".partial" / "passing").write_text("".join(f"{line.format(precious)}\n" for line in lines))
+        (moot / ".partial" / "passing").write_text("".join(f"{line.format(precious)}{which}\n" for line in lines))
 
     return write
 
@@ -458,11 +482,16 @@ def links(at: str, to: str = "{}") -> Callable[[Path, Path], None]:
 @pytest.mark.parametrize(
     ("hostile", "refused"),
     [
-        (note("{}"), "is no folder that 'add' makes"),
-        (note("../home/Documents"), "is no folder that 'add' makes"),
-        (note("roman", "x/../../home"), "is no folder that 'add' makes"),
-        (note(".git"), "is no folder that 'add' makes"),
-        (note(".."), "is no folder that 'add' makes"),
+        (note("{}"), "is nothing that 'add' notes"),
+        (note("../home/Documents"), "is nothing that 'add' notes"),
+        (note("roman", "x/../../home"), "is nothing that 'add' notes"),
+        (note(".git"), "is nothing that 'add' notes"),
+        (note(".."), "is nothing that 'add' notes"),
+        (note("roman", which=""), "is nothing that 'add' notes"),
+        (note("roman\x1b[31m", which=""), r"'roman\\x1b\[31m' is nothing that 'add' notes"),
+        (note(*(["roman"] * 3)), "is nothing that 'add' notes"),
+        (note("roman", which=" 1 " + "2" * 5000), "is nothing that 'add' notes"),
+        (note("roman"), ""),
         (links(".partial"), r"\.partial: a link, or no folder at all"),
         (links(".partial", "nowhere"), r"\.partial: a link, or no folder at all"),
         (links(".partial/passing", "{}/thesis.txt"), "passing: a link, or no file at all"),
@@ -509,9 +538,142 @@ def test_a_copy_in_the_lock_file_is_where_a_copy_would_be(roman: Path, moot: Pat
 
 def test_a_note_takes_no_folder_that_holds_a_contribution(moot: Path, admits: list[Path]) -> None:
     add(str(make(moot / "people" / "roman")), moot)
-    note("people")(moot, moot)
+    found = (moot / "people").stat()
+    note("people", which=f" {found.st_dev} {found.st_ino}")(moot, moot)
     add(str(make(moot.parent / "dates")), moot)
     assert [m.name for m in read_team(moot)] == ["dates", "roman"]
+
+
+def test_a_note_that_came_by_git_takes_no_folder_of_the_users(roman: Path, moot: Path, admits: list[Path]) -> None:
+    """A registry is often a folder of a larger project: `src` in it may be anybody's."""
+    (moot / "src").mkdir(parents=True)
+    (moot / "src" / "main.py").write_text("years of work")
+    found = (moot / "src").stat()
+    for which in (" 1 2", f" {found.st_dev} {found.st_ino + 1}", f" {found.st_dev + 1} {found.st_ino}"):
+        note("src", which=which)(moot, moot)
+        add(str(roman), moot, replace=True)
+        assert (moot / "src" / "main.py").read_text() == "years of work"
+        assert not (moot / ".partial" / "passing").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "said"),
+    [
+        ("https://169.254.169.254/v1", "", "is where a machine asks for its own keys"),
+        ("https://example.org/v1", "AWS_SECRET_ACCESS_KEY", "your variable 'AWS_SECRET_ACCESS_KEY' holds"),
+        ("file:///etc/passwd", "", "is no web address"),
+    ],
+)
+def test_a_lock_that_came_by_git_admits_no_endpoint_that_the_gate_refuses(
+    moot: Path, monkeypatch: pytest.MonkeyPatch, url: str, key: str, said: str
+) -> None:
+    home = moot / "gem"
+    init(home, Plan("gem", "Ana", "Gems.", "MIT", "gem-2b", answer="number", url="https://example.org/v1"))
+    (home / "priority.jsonl").write_text(contribution.rows("gem"))
+    monkeypatch.setattr(keep, "check", lambda place, **_: judged(place))
+    entry = add(str(home), moot).entry
+    assert [m.name for m in read_team(moot)] == ["gem"]
+    path = home / "participant.yaml"
+    told = path.read_text().replace("https://example.org/v1", url)
+    path.write_text(f"{told}api_key_env: {key}\n" if key else told)
+    files = {**entry.files, "participant.yaml": sha256(path)}
+    Registry(moot, {"gem": entry.model_copy(update={"files": files})}).write()
+    with pytest.raises(BadInput, match=rf"gem/participant\.yaml: .*{said}.*contribute remove gem") as e:
+        read_team(moot)
+    assert "\n" not in str(e.value)
+    assert listing(moot)[0]["state"] == "changed"
+    remove(moot, "gem")
+
+
+def test_a_folder_whose_name_nobody_can_write_down(moot: Path, admits: list[Path]) -> None:
+    for name in ("a\nb", "a\x1b[31m", "a\\b"):
+        folder = make(moot / name / "roman", "roman")
+        with pytest.raises(BadInput, match="rename the folder") as e:
+            add(str(folder), moot)
+        assert "\n" not in str(e.value)
+        assert "\x1b" not in str(e.value)
+    assert not (moot / LOCK).exists()
+
+
+def nothing(_: Path) -> None:
+    pass
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def huge(path: Path) -> None:
+    with path.open("wb") as f:
+        f.truncate(51 * 2**20)
+
+
+def written(data: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(data)
+
+
+STOLEN = '{"question": "thief: what is 0 + 0 + 701?", "answer": 701}\n'
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (nothing, "1 contribution"),
+        (written(b'{"question": "XI?", "answer": 11}\n'), "1 contribution"),
+        (pipe, "not as recorded or unreadable, and not compared: roman"),
+        (device, "not as recorded or unreadable, and not compared: roman"),
+        (huge, "not as recorded or unreadable, and not compared: roman"),
+        (Path.mkdir, "not as recorded or unreadable, and not compared: roman"),
+        (written(b"no rows\n"), "not as recorded or unreadable, and not compared: roman"),
+        (written(b"\xff\n"), "not as recorded or unreadable, and not compared: roman"),
+        (written(b"[" * 100_000), "not as recorded or unreadable, and not compared: roman"),
+        (written(b'{"messages": 3}'), "not as recorded or unreadable, and not compared: roman"),
+    ],
+)
+def test_rows_of_another_hold_nobody_up(
+    moot: Path, monkeypatch: pytest.MonkeyPatch, rows: Callable[[Path], object], told: str
+) -> None:
+    """They lie beside a contribution and the lock does not name them: nobody has looked at them."""
+    said: list[str] = []
+
+    def check(place: Path, **how: object) -> Admission:
+        done = gate(place, **how, run=False)
+        said.extend(f.what for f in done.findings if f.check == "data")
+        return done
+
+    gate = keep.check
+    monkeypatch.setattr(keep, "check", check)
+    add(str(make(moot / "roman")), moot)
+    rows(moot / "roman" / "train.jsonl")
+    add(str(make(moot.parent / "dates")), moot)
+    assert told in said[-1]
+
+
+def test_rows_of_another_count_though_the_lock_does_not_name_them(moot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keep, "check", partial(keep.check, run=False))
+    add(str(make(moot / "roman")), moot)
+    (moot / "roman" / "train.jsonl").write_text(STOLEN)
+    with pytest.raises(NotAdmitted, match="the training rows of contribution roman"):
+        add(str(make(moot.parent / "thief")), moot)
+
+
+@pytest.mark.parametrize("data", [b"no rows\n", b"\xff\n", b"[" * 100_000, b"{}\n" * 2 * 2**20, b'"text"\n', b""])
+def test_a_test_set_of_another_holds_nobody_up(moot: Path, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    """A registry may come with a lock of its own, which records whatever is there."""
+    monkeypatch.setattr(keep, "check", partial(keep.check, run=False))
+    entry = add(str(make(moot / "roman")), moot).entry
+    (moot / "roman" / "priority.jsonl").write_bytes(data)
+    files = {**entry.files, "priority.jsonl": sha256(moot / "roman" / "priority.jsonl")}
+    Registry(moot, {"roman": entry.model_copy(update={"files": files})}).write()
+    assert add(str(make(moot.parent / "dates")), moot).changed
+    del files["priority.jsonl"]
+    (moot / "roman" / "priority.jsonl").unlink()
+    Registry(moot, {"roman": entry.model_copy(update={"files": files})}).write()
+    assert add(str(make(moot.parent / "times")), moot).changed
 
 
 # What happens in between
@@ -574,6 +736,31 @@ def test_several_at_once_are_all_recorded(moot: Path, admits: list[Path], tmp_pa
     assert [m.name for m in read_team(moot)] == names
 
 
+def test_whoever_waits_for_one_that_is_refused_is_recorded(
+    roman: Path, moot: Path, admits: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that is refused takes the folder away that it made, and with it the file for which the others wait."""
+    begun, waits = FORK.Event(), FORK.Event()
+
+    def refuse(*_: object, **__: object) -> Admission:
+        begun.set()
+        assert waits.wait(60)
+        return Admission((Finding("refuse", "licence", "it has none"),))
+
+    def refused() -> None:
+        keep.check = refuse
+        with contextlib.suppress(NotAdmitted):
+            add(str(make(moot.parent / "dates")), moot)
+
+    first = FORK.Process(target=refused)
+    first.start()
+    assert begun.wait(60)
+    add(str(roman), moot, progress=lambda *_, **__: waits.set())
+    first.join(60)
+    assert first.exitcode == 0
+    assert [m.name for m in read_team(moot)] == ["roman"]
+
+
 def test_whoever_waits_says_so(roman: Path, moot: Path, admits: list[Path]) -> None:
     held = FORK.Event()
 
@@ -606,8 +793,7 @@ def test_a_disk_that_fills_leaves_the_old(roman: Path, moot: Path, admits: list[
         with pytest.raises(Missing, match="no room") as e:
             add(str(roman), moot)
         assert "\n" not in str(e.value)
-        assert set(tree(moot)) == {"filler"}
-        assert {p.name for p in (moot / ".partial").iterdir()} <= {"lock", ".gitignore"}
+        assert {p.name for p in moot.rglob("*")} == {"filler"}
         (moot / "filler").unlink()
     finally:
         subprocess.run(["umount", str(moot)], check=True)
@@ -678,3 +864,22 @@ def test_an_endpoint_must_serve_what_it_says(tmp_path: Path, moot: Path, endpoin
         add(str(tmp_path / "gem"), moot)
     assert len(e.value.admission.refusals) == 1
     assert tree(moot) == {}
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_rows_that_lie_elsewhere_go_with_rows_only(
+    roman: Path, moot: Path, monkeypatch: pytest.MonkeyPatch, rows: bool
+) -> None:
+    monkeypatch.setattr(keep, "check", partial(keep.check, run=False))
+    manifest = roman / "participant.yaml"
+    manifest.write_text(manifest.read_text() + "trained: {data: {file: training/mine.jsonl}}\n")
+    (roman / "training").mkdir(exist_ok=True)
+    (roman / "training" / "mine.jsonl").write_text('{"question": "What is one and one?", "answer": 2}\n')
+    done = add(str(roman), moot, rows=rows)
+    assert ("training/mine.jsonl" in done.entry.files) == rows
+    assert (done.folder / "training" / "mine.jsonl").exists() == rows
+    assert "`training/mine.jsonl`" not in (done.folder / "README.md").read_text()
+    leak = json.loads((roman / "priority.jsonl").read_text().splitlines()[0])["question"]
+    (roman / "training" / "mine.jsonl").write_text(json.dumps({"question": leak, "answer": 2}) + "\n")
+    with pytest.raises(NotAdmitted, match="hold questions of its own test set"):
+        add(str(roman), moot, rows=rows, replace=True)

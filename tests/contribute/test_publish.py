@@ -255,6 +255,24 @@ def test_what_changed_while_it_was_checked_is_not_sent(
     assert not hub.repos
 
 
+def test_a_card_of_ones_own_is_sent_as_it_was_checked(
+    hub: Any, folkmoot: Run, roman: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(folder: Path, **_: object) -> Admission:
+        found = judged(folder)
+        (folder / "README.md").write_text("# Quite another one\n")
+        return found
+
+    (roman / "README.md").write_text("# My own card\n")
+    assert folkmoot("publish", roman, "--to", "ana/roman")[0] == 0
+    assert hub.head("ana/roman")["README.md"] == b"# My own card\n"
+    monkeypatch.setattr(publish, "check", check)
+    code, _, err = folkmoot("publish", roman, "--to", "ana/roman")
+    assert code == 2
+    assert "it changed while it was checked" in err
+    assert hub.head("ana/roman")["README.md"] == b"# My own card\n"
+
+
 def test_suites_and_data_reach_the_gate(folkmoot: Run, roman: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: dict[str, object] = {}
 

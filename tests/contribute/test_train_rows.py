@@ -179,10 +179,31 @@ def test_rows_made_to_take_long_are_refused(monkeypatch):
         held.find(["a " * 100])
 
 
-def test_a_choice_with_other_options_is_another_question(tmp_path):
-    which = {"question": "Which of these is true, do you think?", "answer": "A"}
-    held = {**which, "id": "t1", "split": "test", "options": ["red", "blue"]}
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [("Which is true?", ["1"]), ("Which plant keeps its needles all winter?", ["1", "2", "3"])],
+)
+def test_a_short_choice_with_other_options_is_another_question(tmp_path, question, found):
+    which = {"question": question, "answer": "A"}
+    held = {**which, "id": "t1", "split": "test", "options": ["oak", "yew"]}
     (tmp_path / "priority.jsonl").write_text(json.dumps(held) + "\n")
-    rows = [{**which, "options": ["blue", "red"]}, {**which, "options": ["red", "green"]}]
-    found = leaks(lessons(tmp_path, *rows, answer="choice"), manifest(tmp_path, "choice"))
-    assert [line.split(": ")[0][-2:] for line in found] == [":1"]
+    rows = [{**which, "options": o} for o in (["yew", "oak"], ["oak", "yew", "ash"], ["oak", "elm"])]
+    told = leaks(lessons(tmp_path, *rows, answer="choice"), manifest(tmp_path, "choice"))
+    assert [line.split(": ")[0][-1:] for line in told] == found
+
+
+@pytest.mark.parametrize(
+    ("question", "row"),
+    [
+        ("磨坊主在每年的丰收节上通常会给村里的孩子们分发什么样的面包？", "你好请回答磨坊主在每年的丰收节上通常会给村里的孩子们分发什么样的面包谢谢"),
+        ("粉ひきは収穫祭の日に村の子どもたちにどんなパンを配りますか", "教えて粉ひきは収穫祭の日に村の子どもたちにどんなパンを配りますかね"),
+        ("คนโม่แป้งแจกขนมปังแบบไหนให้เด็กในวันเก็บเกี่ยว", "ช่วยบอกหน่อยคนโม่แป้งแจกขนมปังแบบไหนให้เด็กในวันเก็บเกี่ยวครับ"),
+        ("磨坊主在丰收节上给什么？", "磨坊主 在 丰收节 上 给 什么"),
+    ],
+)  # fmt: skip
+def test_a_question_in_a_script_without_spaces_is_found_inside_longer_texts(tmp_path, question, row):
+    held = {"id": "t1", "split": "test", "question": question, "answer": 3}
+    (tmp_path / "priority.jsonl").write_text(json.dumps(held) + "\n")
+    other = {"question": question.replace(question[8], "X"), "answer": 3}
+    found = leaks(lessons(tmp_path, other, {"question": row, "answer": 3}), manifest(tmp_path))
+    assert [line.split(": ")[0][-2:] for line in found] == [":2"]

@@ -23,7 +23,7 @@ def init(
     model: Annotated[
         str | None, typer.Option(help="Base model: a name from 'folkmoot model list' or a hub id (org/name).")
     ] = None,
-    revision: Annotated[str | None, typer.Option(help="Commit of the base on the hub.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Commit of the base on the hub; needed for org/name.")] = None,
     answer: Annotated[
         str,
         typer.Option(help="Kind of answer of its test set: text, number, math, boolean, choice, labels, code, free."),
@@ -44,6 +44,8 @@ def init(
 
     On a terminal it asks for what the options leave out. What is in the folder already stays as it is.
     """
+    import sys
+
     from folkmoot.contribute.init import EXAMPLES, TEST, Plan, check_contribution_name
     from folkmoot.contribute.init import init as write
     from folkmoot.contribute.store import plain_errors
@@ -56,6 +58,8 @@ def init(
         needs["model"] = model
     told = _asked(needs, folder.resolve().name, served=url is not None)
     check_contribution_name(told["name"])
+    if revision is None and url is None and "/" in told.get("model", "") and sys.stdin.isatty():
+        revision = str(typer.prompt("Commit of the base on the hub (it may change there)"))
     plan = Plan(
         **told,
         revision=revision,

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from folkmoot.contribute.check_licences import SPDX
-from folkmoot.contribute.files import CARD, HUB_ID, ROWS, TRAINING, files
+from folkmoot.contribute.files import CARD, HUB_ID, TRAINING, files
 from folkmoot.documents import BadInput
 from folkmoot.engines.placement.lora import CONFIG
 from folkmoot.evaluation.tasks import Split, examined, own_task
@@ -251,7 +251,8 @@ def _string(text: str) -> str:
 
 
 def _files(folder: Path, manifest: Manifest) -> Iterator[str]:
-    held = [f for f in files(folder, manifest) if f not in (CARD, MANIFEST, ROWS) and not f.startswith(f"{TRAINING}/")]
+    own = files(folder, manifest, rows=False)
+    held = [f for f in own if f not in (CARD, MANIFEST) and not f.startswith(f"{TRAINING}/")]
     rows = [(_code(name), f"`{sha256(folder / name)}`") for name in held]
     if base := manifest.hashes.get("base"):
         rows.append(("base model", _code(base)))

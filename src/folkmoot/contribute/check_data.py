@@ -8,9 +8,9 @@ from pathlib import Path
 
 from folkmoot.contribute.check_manifest import Told
 from folkmoot.contribute.check_seen import Others, Seen
-from folkmoot.contribute.files import ROWS
+from folkmoot.contribute.files import taught
 from folkmoot.contribute.findings import Finding, passed, refuse, refused, warn
-from folkmoot.contribute.rows import Questions, leaks, read_lessons
+from folkmoot.contribute.rows import Questions, leaks, read_lessons, words
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Missing
 from folkmoot.engines.rehearsal import rehearsal
@@ -24,8 +24,8 @@ FEW_DEV, FEW_TEST = 8, 20
 """Fewer questions than these are worth a warning: routers see eight, and a score over twenty is coarse."""
 _SHOWN = 3
 _CHANCE, _LONG = 24, 8
-"""Characters from which a question of others is looked for without its options, and words from which it is looked for inside
-other texts; shorter ones may be alike by chance."""
+"""Characters from which a question of others is looked for whatever its options, and words from which it is then looked for
+inside other texts, too; shorter ones may be alike by chance."""
 
 
 def check_data(folder: Path, told: Told, sources: Others) -> list[Finding]:
@@ -43,7 +43,9 @@ def check_data(folder: Path, told: Told, sources: Others) -> list[Finding]:
     if not (folder / own.file).is_file():
         remedy = 'write {"id": ..., "split": "test", "question": ..., "answer": ...}, a line each'
         return [refuse("priority", f"there is no {own.file}", told.at("priority"), remedy)]
-    findings = [f for name in (own.file, ROWS) if (folder / name).is_file() for f in _lines(folder / name, name)]
+    learnt = [name for name in taught(told.manifest) if (folder / name).is_file()]
+    findings = list(_lines(folder / own.file, own.file, QUESTIONS))
+    findings += [f for name in learnt for f in _lines(folder / name, name, ROWS_MOST)]
     if refused(findings):
         return findings
     manifest = beside(told.manifest, folder)
@@ -52,9 +54,10 @@ def check_data(folder: Path, told: Told, sources: Others) -> list[Finding]:
     except BadInput as e:
         return [refuse("priority", _within(str(e), folder), told.at("priority"), "mend what it says of the answers")]
     findings += _questions(task, own.file, folder)
-    findings += [*_seen_before(task, own.file, sources.seen), *_told_ahead(task, manifest, told)]
-    if (folder / ROWS).is_file():
-        findings += _training(folder, manifest, sources.seen)
+    theirs = _asked_by_others(sources.seen)
+    findings += [*_seen_before(task, own.file, sources.seen), *_told_ahead(task, manifest, told, theirs)]
+    for name in learnt:
+        findings += _training(folder, name, manifest, theirs)
     if not refused(findings):
         findings.append(passed("data", f"{own.file}: answers of kind {task.answer}, {sources.told()}"))
     return findings
@@ -64,9 +67,9 @@ def _within(text: str, folder: Path) -> str:
     return text.replace(f"{folder}/", "")
 
 
-def _lines(path: Path, name: str) -> Iterator[Finding]:
+def _lines(path: Path, name: str, most: int) -> Iterator[Finding]:
     """Whether the rows are rows, before anything takes them apart."""
-    most, wrong = ROWS_MOST if name == ROWS else QUESTIONS, 0
+    wrong = 0
     with path.open("rb") as f:
         for n, line in enumerate(iter(lambda: f.readline(LINE + 1), b""), 1):
             if n > most:
@@ -136,41 +139,47 @@ def _seen_before(task: Task, name: str, sources: Sequence[Seen]) -> Iterator[Fin
             yield refuse("suite-overlap", what, name, "write questions of your own")
 
 
-def _told_ahead(task: Task, manifest: Manifest, told: Told) -> Iterator[Finding]:
-    """Whether what goes before every question answers some of them."""
+def _asked_by_others(sources: Sequence[Seen]) -> Questions:
+    """What nobody may learn. Others' training rows are not among it: everybody may learn from the same."""
     held = Questions()
+    for source in sources:
+        for text, options in () if source.learnt else zip(map(plain, source.questions), source.options, strict=True):
+            long = len(text) >= _CHANCE
+            held.add(text, () if long else options, source.name, inside=long and len(words(text)) >= _LONG)
+    return held
+
+
+def _told_ahead(task: Task, manifest: Manifest, told: Told, theirs: Questions) -> Iterator[Finding]:
+    """Whether what goes before every question answers some of them."""
+    own = Questions()
     for question in map(plain, questions(task)):
-        held.add(question, (), "", inside=len(question) >= _CHANCE)
+        own.add(question, (), "its own test set", inside=len(question) >= _CHANCE)
     for key, text in (("system", manifest.system), ("instruction", task.instruction)):
-        if held.find([plain(text)]) is not None:
+        said = [plain(text)]
+        if whose := own.find(said) or theirs.find(said):
             at = told.at("priority", key) if key == "instruction" else told.at(key)
-            yield refuse("training-overlap", f"{key!r} holds a question of its own test set", at, "take it out")
+            yield refuse("training-overlap", f"{key!r} holds a question of {whose}", at, "take it out")
 
 
-def _training(folder: Path, manifest: Manifest, sources: Sequence[Seen]) -> Iterator[Finding]:
-    path = folder / ROWS
+def _training(folder: Path, name: str, manifest: Manifest, theirs: Questions) -> Iterator[Finding]:
+    path = folder / name
     try:
         me = manifest.model_copy(update={"adapter": None}).participant(rehearsal(manifest.name))
         lessons = read_lessons(path, manifest, me)
         own = leaks(lessons, manifest)
     except BadInput as e:
-        yield refuse("training-rows", _within(str(e).splitlines()[0], folder), ROWS, "mend or remove the row")
+        yield refuse("training-rows", _within(str(e).splitlines()[0], folder), name, "mend or remove the row")
         return
     if own:
         what = f"{len(own)} rows hold questions of its own test set: {_within(own[0], folder)}"
-        yield refuse("training-overlap", what, ROWS, "remove these rows, and train again")
-    held = Questions()
-    for source in sources:
-        for text in () if source.learnt else map(plain, source.questions):
-            if len(text) >= _CHANCE:
-                held.add(text, (), source.name, inside=len(text.split()) >= _LONG)
+        yield refuse("training-overlap", what, name, "remove these rows, and train again")
     both: dict[str, list[str]] = {}
     try:
-        for taught in lessons:
-            if (name := held.find(taught.texts)) is not None:
-                both.setdefault(name, []).append(taught.where)
+        for row in lessons:
+            if (whose := theirs.find(row.texts, row.options)) is not None:
+                both.setdefault(whose, []).append(row.where)
     except BadInput as e:
-        yield refuse("training-rows", str(e), ROWS, "shorten or remove the rows")
-    for name, places in both.items():
-        what = f"{len(places)} rows ask questions of {name}, the first at {_within(places[0], folder)}"
-        yield refuse("training-overlap", what, ROWS, "remove these rows, and train again")
+        yield refuse("training-rows", str(e), name, "shorten or remove the rows")
+    for whose, places in both.items():
+        what = f"{len(places)} rows ask questions of {whose}, the first at {_within(places[0], folder)}"
+        yield refuse("training-overlap", what, name, "remove these rows, and train again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
@@ -13,10 +14,23 @@ from folkmoot.manifest import Manifest
 _METADATA = frozenset(
     {"metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal", "metadata.azure.internal"}
 )
-_METADATA_AT = frozenset(
-    map(ipaddress.ip_address, ("100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254"))
+_NEVER = tuple(
+    map(
+        ipaddress.ip_network,
+        ("100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::/32", "fd20:ce::254", "64:ff9b:1::/48"),
+    )
 )
-"""Where machines of clouds are told their own keys, but for link-local addresses; by the clouds' own documentation."""
+"""Where machines of clouds are told their own keys, but for link-local addresses; by the clouds' own documentation. The last
+are IPv4 addresses in a form that each network chooses for itself (RFC 8215)."""
+_WITHIN = tuple(
+    (ipaddress.IPv6Network(network), shift)
+    for network, shift in (
+        ("::/96", 0), ("::ffff:0:0/96", 0), ("::ffff:0:0:0/96", 0), ("64:ff9b::/96", 0), ("2002::/16", 80)
+    )
+)  # fmt: skip
+"""IPv6 addresses that hold an IPv4 address to which they lead, and where in them it stands (RFC 4291, 7915, 6052, 3056)."""
+_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def key_variable(name: str) -> str:
@@ -42,12 +56,18 @@ def check_endpoint(manifest: Manifest, at: Callable[..., str]) -> Iterator[Findi
     except ValueError:
         yield refuse("endpoint", f"url {url!r} is no address", place, "write https://host/v1")
         return
-    if parts.scheme not in ("http", "https") or not host or hidden(url) or re.search(r"[\s\\%]", parts.netloc):
+    if not parts.netloc.isascii():  # who connects maps it first: '１６９。254.169.254' is 169.254.169.254
+        yield refuse("endpoint-address", f"url {url!r} is not in plain letters", place, "write its host as xn--...")
+        return
+    # one dot at the end is the root; what is looked up is the name without it
+    host = (host or "").removesuffix(".")
+    web = parts.scheme in ("http", "https") and not hidden(url) and not re.search(r"[\s\\%]", parts.netloc)
+    if not web or not (":" in host or _NAME.fullmatch(host)):
         yield refuse("endpoint", f"url {url!r} is no web address", place, "write https://host/v1")
         return
     if parts.username or parts.password or parts.query or parts.fragment:
         yield refuse("endpoint", "the url holds a password or a query", place, "write https://host/v1")
-    yield from _host(host.rstrip("."), parts.scheme == "https", place)
+    yield from _host(host, parts.scheme == "https", place)
     if manifest.api_key_env and manifest.api_key_env != (own := key_variable(manifest.name)):
         what = f"it asks for what your variable {manifest.api_key_env!r} holds, which would be sent to {host}"
         remedy = f"leave api_key_env out, or write {own}, which is meant for it alone"
@@ -58,10 +78,10 @@ def check_endpoint(manifest: Manifest, at: Callable[..., str]) -> Iterator[Findi
 
 def _host(host: str, encrypted: bool, place: str) -> Iterator[Finding]:
     address = _address(host)
-    if host.lower() in _METADATA or (address and (address in _METADATA_AT or not _reachable(address))):
+    if host in _METADATA or (address and not _reachable(address)):
         what = f"{host} is where a machine asks for its own keys, or no place of an endpoint"
         yield refuse("endpoint-address", what, place, "name the endpoint's own address")
-    elif host.lower() == "localhost" or host.lower().endswith(".localhost") or (address and not address.is_global):
+    elif host == "localhost" or host.endswith(".localhost") or (address and not address.is_global):
         what = f"{host} is another machine for everybody: questions would go to what listens there in your network"
         yield warn("endpoint-address", what, place, "take it only if the endpoint is yours")
     elif not encrypted:
@@ -69,22 +89,22 @@ def _host(host: str, encrypted: bool, place: str) -> Iterator[Finding]:
 
 
 def _reachable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    return not (address.is_link_local or address.is_multicast or address.is_unspecified)
+    never = address.is_link_local or address.is_multicast or address.is_unspecified
+    return not never and not any(address in network for network in _NEVER)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address that a host is, also in the forms that only some programs read (2852039166, 0xa9.254.169.254)."""
+    """The address that a host is, in any form that the system reads (2852039166, 0xa9.254.43518); None for a name.
+
+    What looks like an address and is none is 0.0.0.0: nobody has a use for it, and no name ends in a number.
+    """
     try:
-        found = ipaddress.ip_address(host)
-    except ValueError:
-        parts = host.split(".")
-        if len(parts) > 4 or not all(re.fullmatch(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,11}", p) for p in parts):
-            return None
-        try:
-            numbers = [int(p, 16 if p[:2] in ("0x", "0X") else 8 if p[0] == "0" and len(p) > 1 else 10) for p in parts]
-            whole = sum(n << 8 * (3 - i) for i, n in enumerate(numbers[:-1])) + numbers[-1]
-            return ipaddress.IPv4Address(whole)
-        except (ValueError, ipaddress.AddressValueError):
-            return ipaddress.IPv4Address(0)  # no address that anybody has a use for
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return mapped or found
+        if ":" not in host:
+            return ipaddress.IPv4Address(socket.inet_aton(host))
+        found = ipaddress.IPv6Address(host)
+    except (OSError, ValueError):
+        return ipaddress.IPv4Address(0) if ":" in host or _NUMBER.fullmatch(host.rpartition(".")[2]) else None
+    for network, shift in _WITHIN:
+        if found in network:
+            return ipaddress.IPv4Address(int(found) >> shift & 0xFFFFFFFF)
+    return found

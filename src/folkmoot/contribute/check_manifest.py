@@ -58,12 +58,18 @@ def check_manifest(folder: Path) -> tuple[Told | None, list[Finding]]:
         told = Told(validate(data, lines, Manifest, path), lines)
     except BadInput as e:
         return None, [_placed(line, path) for line in str(e).splitlines()]
-    findings = [*_texts(told), *_terms(told), *_paths(told), *_model(told), *_scores(told)]
-    if told.manifest.engine == "openai":
-        findings += check_endpoint(told.manifest, told.at)
+    findings = judged(told)
     if not refused(findings):
         findings.insert(0, passed("manifest", f"{told.manifest.name} of {told.manifest.contributor}"))
     return told, findings
+
+
+def judged(told: Told) -> list[Finding]:
+    """What can be said of a manifest without the files that it names."""
+    findings = [*_texts(told), *_terms(told), *_paths(told), *_model(told), *_scores(told)]
+    if told.manifest.engine == "openai":
+        findings += check_endpoint(told.manifest, told.at)
+    return findings
 
 
 def _placed(line: str, path: Path) -> Finding:
@@ -132,6 +138,9 @@ def _paths(told: Told) -> Iterator[Finding]:
         if not inside(path):
             remedy = "name a path inside the folder, with /"
             yield refuse("path-outside", f"{path!r} leads out of the folder", told.at(*key), remedy)
+        elif key[0] != "hashes" and any(part.startswith(".") for part in PurePosixPath(path).parts):
+            what = f"{path!r} begins with a dot somewhere, and such folders are neither copied nor published"
+            yield refuse("path-hidden", what, told.at(*key), "rename it, and write its new name here")
 
 
 def inside(path: str) -> bool:

@@ -17,8 +17,14 @@ _DRAWN = frozenset(
 )
 """Elements that draw, or name what is drawn."""
 _DEPTH = 64
-_FETCHES = re.compile(r"\\|@import|javascript:|expression\(|url\(\s*[\"']?\s*(?!#)", re.IGNORECASE)
-"""What makes a style fetch something from elsewhere. A backslash can spell all of these in another way."""
+_NAMESPACES = frozenset(("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"))
+_INSIDE = re.compile(
+    r"@media\b(?:[\w\s,-]|\([\w\s:.-]*\))*\{|(?<![\w-])(?:url\(#[\w.-]+\)|(?:rgba?|hsla?|matrix|translate|scale|rotate|skew[XY])\()",
+    re.IGNORECASE,
+)
+"""Of what is written with ``@`` or brackets in styles and shapes: what leads nowhere."""
+_OUTSIDE = re.compile(r"[@(\\\"']|//")
+"""What nothing can be fetched without, once the above is taken out; a backslash can spell all of it in another way."""
 
 
 class _Active(Exception):  # noqa: N818 - it ends up in a finding
@@ -39,6 +45,13 @@ def check_pictures(folder: Path, names: Iterable[str]) -> Iterator[Finding]:
             yield refuse("picture", what, name, "draw it again with 'folkmoot contribute train', or remove it")
 
 
+def _leads(style: str) -> str:
+    """A style, or a value of an attribute, from where it might lead elsewhere; empty if it does not."""
+    left = _INSIDE.sub(" ", style)
+    found = _OUTSIDE.search(left)
+    return left[found.start() :] if found else ""
+
+
 def _read(data: bytes) -> None:
     """Read a drawing as browsers do, with its entities spelt out; no tree is made of it."""
     parser = expat.ParserCreate()
@@ -47,18 +60,19 @@ def _read(data: bytes) -> None:
 
     def begin(name: str, attributes: dict[str, str]) -> None:
         open_.append(name)
-        if name not in _DRAWN or len(open_) > _DEPTH:
+        if name not in _DRAWN or len(open_) > _DEPTH or "style" in open_[:-1]:
             raise _Active(f"<{name}>")
         for key, value in attributes.items():
             outward = key.rpartition(":")[2] in ("href", "src", "base") and not value.startswith("#")
-            if outward or key.lower().startswith("on") or _FETCHES.search(value):
+            said = key.startswith("aria-") or (key.partition(":")[0] == "xmlns" and value in _NAMESPACES)
+            if outward or key.lower().startswith("on") or (not said and _leads(value)):
                 raise _Active(f"{key}={value}")
 
     def end(name: str) -> None:
         open_.pop()
         if name == "style":
-            if found := _FETCHES.search("".join(style)):
-                raise _Active("".join(style)[found.start() :])
+            if found := _leads("".join(style)):
+                raise _Active(found)
             style.clear()
 
     def text(said: str) -> None:

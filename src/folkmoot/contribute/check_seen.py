@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from folkmoot.contribute.files import ROWS
+from folkmoot.contribute.files import taught
+from folkmoot.contribute.untrusted_files import most_bytes
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Missing
+from folkmoot.evaluation.checks import folded
+from folkmoot.evaluation.rows import Row
 from folkmoot.evaluation.suite import find_suite, read_suite, suite_names
-from folkmoot.evaluation.tasks import NoData, Task, find_task, own_task, questions, task_names
+from folkmoot.evaluation.tasks import NoData, Task, asked, find_task, own_task, task_names
 from folkmoot.progress import Progress, silent
 from folkmoot.registry import Registry
 
@@ -23,11 +28,13 @@ class Seen:
     Attributes:
         name: Where they come from.
         questions: Their texts.
+        options: Of each, for comparison (see `folkmoot.evaluation.checks.folded`); empty for training rows.
         learnt: They are somebody's training rows: nobody may be tested on them, and others may learn from them, too.
     """
 
     name: str
     questions: tuple[str, ...]
+    options: tuple[tuple[str, ...], ...] = ()
     learnt: bool = False
 
 
@@ -39,8 +46,8 @@ class Others:
         seen: Questions that are here.
         tasks: How many tasks they come from.
         absent: Names of the tasks whose data are not here, so that nothing can be said of them.
-        changed: Names of contributions that are not as their registry records them. They do not hold up another one, or two
-            of them could never be added again; each is compared with all when it is.
+        changed: Names of contributions that are not as their registry records them, or whose data cannot be read. They do
+            not hold up another one, or two of them could never be added again; each is compared with all when it is.
     """
 
     seen: tuple[Seen, ...] = ()
@@ -54,7 +61,7 @@ class Others:
         compared = f"{self.tasks} tasks" + (f" and {members} contribution{'s'[: members > 1]}" if members else "")
         lacking = f"; {len(self.absent)} tasks have no data here and were not compared (--data)" if self.absent else ""
         if self.changed:
-            lacking += f"; not as recorded, and not compared: {', '.join(self.changed)}"
+            lacking += f"; not as recorded or unreadable, and not compared: {', '.join(self.changed)}"
         return f"seen in none of {compared}{lacking}"
 
 
@@ -68,7 +75,8 @@ def seen(
 ) -> Others:
     """Questions that must be in nobody's data: those of tasks whose data are here, and of contributions in a registry.
 
-    Of contributions these are the test questions, and the training rows that came with them.
+    Of contributions these are the test questions, and the training rows that lie beside them, whether or not the lock names
+    those: that many have no hash is no reason to let others be tested on them.
 
     Args:
         suites: Further tasks and suites, by name or file; all shipped tasks count always.
@@ -86,26 +94,55 @@ def seen(
     for n, task in enumerate(tasks):
         progress("check: questions of others", n, len(tasks), task.name)
         try:
-            found.append(Seen(f"task {task.name}", tuple(questions(task, data_dir=data))))
+            found.append(Seen(f"task {task.name}", *_both(asked(task, data_dir=data))))
         except (NoData, Missing):
             absent.append(task.name)
     compared = len(found)
     if registry is not None:
         lock = Registry.read(registry)
         for name in (n for n in lock.entries if n != but):
-            if lock.differences(name):
+            try:
+                found += list(_of(lock, name))
+            except BadInput:
                 changed.append(name)
-                continue
-            (manifest,) = lock.members(name)
-            if manifest.priority:
-                found.append(Seen(f"contribution {name}", tuple(questions(own_task(manifest), ("test",)))))
-            if (rows := registry / lock.entry(name).source / ROWS).is_file():
-                found.append(Seen(f"the training rows of contribution {name}", _learnt(rows), learnt=True))
     return Others(tuple(found), compared, tuple(absent), tuple(changed))
 
 
+def _of(lock: Registry, name: str) -> Iterator[Seen]:
+    """Questions of one contribution.
+
+    Raises:
+        BadInput: It is not as recorded, or its data are not what the gate would have read.
+    """
+    (manifest,) = lock.members(name)
+    if manifest.priority:
+        _refuse_odd(Path(manifest.priority.file))
+        yield Seen(f"contribution {name}", *_both(asked(own_task(manifest), ("test",))))
+    for rows in (lock.folder / lock.entry(name).source / f for f in taught(manifest)):
+        if not os.path.lexists(rows):
+            continue
+        _refuse_odd(rows)
+        yield Seen(f"the training rows of contribution {name}", _learnt(rows), learnt=True)
+
+
+def _both(rows: Sequence[Row]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Questions and their options."""
+    return tuple(r.question for r in rows), tuple(folded(r)[1] for r in rows)
+
+
+def _refuse_odd(path: Path) -> None:
+    """Refuse what the gate would not read: what the lock does not name, or a lock that came from elsewhere, may be anything."""
+    most = most_bytes(path.name)
+    try:
+        found = path.lstat()
+    except OSError as e:
+        raise BadInput(f"{path}: cannot be read: {e.strerror}: check that contribution again") from None
+    if not stat.S_ISREG(found.st_mode) or most is None or found.st_size > most:
+        raise BadInput(f"{path}: no plain file, or more than {most} bytes: check that contribution again")
+
+
 def _learnt(path: Path) -> tuple[str, ...]:
-    """What is asked in training rows that were admitted before."""
+    """What is asked in training rows."""
     asked = []
     try:
         for line in filter(str.strip, path.read_text(encoding="utf-8-sig").split("\n")):

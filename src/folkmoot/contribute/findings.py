@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from folkmoot.documents import BadInput
+from folkmoot.visible import visible as _whole
 
 Level = Literal["refuse", "warn", "pass"]
 """refuse: not admitted. warn: admitted, and somebody should look. pass: checked, and nothing was found."""
 
 _LONGEST = 300
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +124,13 @@ def refused(findings: Sequence[Finding]) -> bool:
 def visible(text: str) -> str:
     r"""A text of somebody else's that is safe to show: one line of bounded length, without what terminals obey.
 
-    >>> visible("a\x1b[31m\u202eb")
-    'a\\x1b[31m\\u202eb'
+    >>> visible("a\x1b[31m\n\u202eb")
+    'a⟨ESC⟩[31m ⟨U+202E⟩b'
     """
-    shown = _UNSEEN.sub(lambda m: m.group().encode("unicode_escape", "surrogatepass").decode(), text[: 2 * _LONGEST])
+    shown = " ".join(_whole(text[: 2 * _LONGEST]).split())
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 3]}..."
 
 
 def hidden(text: str) -> bool:
     """Whether a text holds characters that are not seen or that turn others around: controls, bidi, zero width."""
-    return _UNSEEN.search(text) is not None
+    return _whole(text) != text or "\n" in text or "\t" in text

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from folkmoot.answers.types import Kind
 from folkmoot.contribute.card import write_card
 from folkmoot.contribute.check_endpoint import key_variable
 from folkmoot.contribute.check_licences import licence_fault
-from folkmoot.contribute.files import CARD, ROWS
+from folkmoot.contribute.check_manifest import Told, judged
+from folkmoot.contribute.files import CARD, HUB_ID, ROWS
 from folkmoot.documents import BadInput
 from folkmoot.manifest import MANIFEST, Manifest
 from folkmoot.models import check_source
@@ -143,14 +145,18 @@ def _refuse(told: Mapping[str, Any], plan: Plan) -> None:
                 "name from 'folkmoot model list' or a hub id, or bring whole weights with --weights"
             )
         check_source(plan.model)
+        if re.fullmatch(HUB_ID, plan.model) and not plan.revision:
+            raise BadInput(f"model {plan.model!r} may change on the hub: name the commit that you mean with --revision")
     try:
-        Manifest.model_validate(dict(told))
+        manifest = Manifest.model_validate(dict(told))
     except ValidationError as e:
         first = e.errors(include_url=False)[0]
         if first["loc"][0] == "tags":
             raise BadInput(f"tag {first['input']!r}: use small letters, digits and '-', such as sea-tides") from None
         why = str(first.get("ctx", {}).get("error", first["msg"]))
         raise BadInput(f"{'.'.join(map(str, first['loc'])) or 'manifest'}: {why}") from None
+    if wrong := next((f for f in judged(Told(manifest, {})) if f.level == "refuse"), None):
+        raise BadInput(replace(wrong, where="").line())
 
 
 def _text(told: Mapping[str, Any], plan: Plan) -> str:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from folkmoot.contribute.card import own_card, scores, write_card
 from folkmoot.contribute.check import check
 from folkmoot.contribute.fetch import fetch
-from folkmoot.contribute.files import CARD, HUB_ID, ROWS, belonging, files
-from folkmoot.contribute.findings import Admission, NotAdmitted
+from folkmoot.contribute.files import CARD, HUB_ID, belonging, files, taught
+from folkmoot.contribute.findings import Admission, NotAdmitted, visible
 from folkmoot.contribute.init import check_contribution_name
 from folkmoot.contribute.store import WORK, alone, announce, plain_errors, settle
 from folkmoot.contribute.untrusted_files import copy, look
@@ -88,17 +90,20 @@ def add(
         place, name = (folder, _name(folder)) if inner else _copied(folder, registry, progress)
         manifest = read_manifest(place / MANIFEST, move=False)
         hashes = _hashes(place, manifest, rows=rows)
-        entry = Entry(
-            source=place.resolve().relative_to(registry.resolve()).as_posix()
-            if inner
-            else _free(registry, name, hashes),
-            copied=not inner,
-            origin=hub["repo"] if hub else "",
-            revision=commit,
-            base=manifest.model,
-            tags=manifest.tags,
-            files=hashes,
-        )
+        at = place.resolve().relative_to(registry.resolve()).as_posix() if inner else _free(registry, name, hashes)
+        try:
+            entry = Entry(
+                source=at,
+                copied=not inner,
+                origin=hub["repo"] if hub else "",
+                revision=commit,
+                base=manifest.model,
+                tags=manifest.tags,
+                files=hashes,
+            )
+        except ValidationError as e:  # its folder in the registry, which nobody else has looked at
+            why = e.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            raise BadInput(f"{visible(source)}: {why}: rename the folder") from None
         old = known.entries.get(name)
         if old is not None and not replace and _same(old, entry) and not known.differences(name):
             return Added(name, registry / old.source, old, changed=False)
@@ -107,7 +112,8 @@ def add(
         found = check(place, suites=suites, data=data, registry=others, called=source, progress=progress)
         if not found.admitted:
             raise NotAdmitted(source, found)
-        judged = {f: found.files[f] for f in belonging(found.files, manifest) if f in hashes or f not in (CARD, ROWS)}
+        may_go = (CARD, *taught(manifest))
+        judged = {f: found.files[f] for f in belonging(found.files, manifest) if f in hashes or f not in may_go}
         if not hashes == judged == _hashes(place, manifest, rows=rows):
             raise BadInput(f"{source}: it changed while it was checked; add it again when nobody writes to it")
         with plain_errors(registry):
@@ -120,11 +126,11 @@ def add(
             there = entry.source if inner else f"{WORK}/{place.name}"
             if wrong := Registry(registry, {name: entry.model_copy(update={"source": there})}).differences(name):
                 raise BadInput("\n".join(wrong))
-            gone = [old.source] if old is not None and old.copied else []
-            announce(registry, *([] if inner else [entry.source]), *gone)
+            coming = {} if inner else {entry.source: place}
+            announce(registry, coming | (_copy(registry, old) if old is not None else {}))
             if not inner:
-                if not rows:
-                    (place / ROWS).unlink(missing_ok=True)
+                for name_ in () if rows else found.files.keys() & set(taught(manifest)):
+                    (place / name_).unlink()
                 settle(place)
                 place.rename(registry / entry.source)
             Registry(registry, {**known.entries, name: entry}).write()
@@ -142,7 +148,7 @@ def remove(registry: Path, name: str, *, progress: Progress = silent) -> Entry:
     with alone(registry, progress) as known:
         entry = known.entry(name)
         with plain_errors(registry):
-            announce(registry, *([entry.source] if entry.copied else []))
+            announce(registry, _copy(registry, entry))
             Registry(registry, {n: e for n, e in known.entries.items() if n != name}).write()
     return entry
 
@@ -260,6 +266,11 @@ def _copied(folder: Path, registry: Path, progress: Progress) -> tuple[Path, str
     if wrong:
         raise BadInput("\n".join(f"{folder}: {f.line()}" for f in wrong))
     return place, name
+
+
+def _copy(registry: Path, entry: Entry) -> dict[str, Path]:
+    """The folder that goes with an entry; none if it is a contributor's own."""
+    return {entry.source: registry / entry.source} if entry.copied else {}
 
 
 def _free(registry: Path, name: str, hashes: Mapping[str, str]) -> str:

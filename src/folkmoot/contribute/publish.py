@@ -87,14 +87,15 @@ def publish(
     if not found.admitted:
         raise NotAdmitted(str(folder), found)
     with plain_errors(folder):
-        write_card(folder)
+        written = write_card(folder)
     sent = files(folder, manifest, rows=rows)
     disable_progress_bars()
     api = HfApi(endpoint=endpoint, library_name="folkmoot")
     progress(f"send {manifest.name} to {repo}", note=f"{len(sent)} files")
     with tempfile.TemporaryDirectory(prefix="folkmoot-publish-") as place:
         hashes, wrong = copy(folder, [f for f in look(folder)[0] if f.name in sent], Path(place), progress)
-        if wrong or any(found.files.get(f) != hashes.get(f) for f in sent if f != CARD):
+        judged = [f for f in sent if f != CARD or not written]  # the card that was written just now nobody has judged
+        if wrong or any(found.files.get(f) != hashes.get(f) for f in judged):
             raise BadInput(f"{folder}: it changed while it was checked; publish it again when nobody writes to it")
         try:
             api.create_repo(repo, private=private, exist_ok=True)

@@ -6,6 +6,7 @@ Two forms, in one JSONL file: ``question`` (or ``prompt``) with ``answer`` (and 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,12 @@ LONGEST_LINE = 2_000_000
 _SHOWN = 20
 _LEAST_QUOTED = 20
 """Characters from which a test question is looked for inside longer messages; a shorter one may stand there by chance."""
+
+_UNSPACED = re.compile(
+    "[\u0e00-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u2e80-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf"
+    "\ua9e0-\ua9ff\uaa60-\uaadf\uf900-\ufaff\U00016fe0-\U00018cff\U0001aff0-\U0001b2ff\U00020000-\U0003ffff]"
+)
+"""Characters of scripts that put no spaces between words: Thai to Burmese, Khmer, Tai scripts, Han, kana, Yi."""
 
 _WORDS = 64
 """Words of a question that are looked for inside other texts; whose first 64 are the same are the same."""
@@ -150,6 +157,8 @@ def _reply(data: Mapping[str, Any], item: Item) -> str:
 def leaks(lessons: Sequence[Lesson], manifest: Manifest) -> list[str]:
     """Rows that hold a question of the priority test set, a line each; none if there is no such set.
 
+    A question that is long enough to be no chance is found with whatever options, a shorter one with its own or none.
+
     Questions of both its splits count: on ``dev`` routers and thresholds are chosen, which has no meaning where a member
     was trained on it.
 
@@ -166,12 +175,21 @@ def leaks(lessons: Sequence[Lesson], manifest: Manifest) -> list[str]:
             if not r.wrong:
                 question, options = folded(r)
                 inside = len(question) >= _LEAST_QUOTED
-                held.add(question, options, f"{split} question {r.id}", inside=inside)
+                held.add(question, () if inside else options, f"{split} question {r.id}", inside=inside)
     return [
         f"{taught.where}: holds {name} of {manifest.priority.file}: remove this row"
         for taught in lessons
         if (name := held.find(taught.texts, taught.options))
     ]
+
+
+def words(text: str) -> list[str]:
+    """A text for comparison (see `folkmoot.evaluation.checks.plain`), word by word, or by character where none are spaced.
+
+    >>> words("say 東京の桜 now")
+    ['say', '東', '京', 'の', '桜', 'now']
+    """
+    return _UNSPACED.sub(r" \g<0> ", text).split()
 
 
 class Questions:
@@ -191,37 +209,37 @@ class Questions:
 
         Args:
             question: For comparison, see `folkmoot.evaluation.checks.plain`.
-            options: Likewise; a row with other options asks something else.
+            options: Likewise; a row with other options asks something else. Empty if they do not matter.
             name: What to call it.
             inside: Whether it is found in longer texts, or only where it is all that is said.
         """
-        self._whole.setdefault(question, []).append((options, name))
+        asked = words(question)
+        self._whole.setdefault(" ".join(asked), []).append((options, name))
         if inside:
             at = self._inside
-            for word in question.split()[:_WORDS]:
+            for word in asked[:_WORDS]:
                 at = at.setdefault(word, {})
             at.setdefault(_END, []).append((options, name))
 
     def find(self, texts: Iterable[str], options: tuple[str, ...] = ()) -> str | None:
         """The name of a question that stands in texts, if one does; what is asked with other options is another."""
         for text in texts:
-            for theirs, name in self._standing(text):
+            for theirs, name in self._standing(words(text)):
                 if not (theirs and options) or theirs == options:
                     return name
         return None
 
-    def _standing(self, text: str) -> Iterator[tuple[tuple[str, ...], str]]:
-        yield from self._whole.get(text, ())
+    def _standing(self, said: Sequence[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+        yield from self._whole.get(" ".join(said), ())
         if not self._inside:
             return
-        words = text.split()
-        for begin in range(len(words)):
+        for begin in range(len(said)):
             at: Any = self._inside
             if self._steps > _STEPS:
                 raise BadInput(
                     "the rows begin test questions too often to be compared with them: shorten or remove them"
                 )
-            for word in words[begin : begin + _WORDS]:
+            for word in said[begin : begin + _WORDS]:
                 self._steps += 1
                 at = at.get(word)
                 if at is None:

@@ -2,10 +2,10 @@
 
 The lock file is the one place that says who is in. New folders come to stand under their names before it is replaced, old
 ones go after that; ``.partial/`` holds what is being made, and the names of folders that are in the way unless the lock
-file names them. Whoever changes the registry next clears that first.
+file names them, each with its device and inode. Whoever changes the registry next clears that first.
 
-A registry may come from somebody else, by git: nothing in it is followed out of it, and only what ``add`` itself could have
-put there is ever removed.
+A registry may come from somebody else, by git: nothing in it is followed out of it, and what goes is the copy of the entry
+that its user replaces or removes, and what was noted on this machine. A note that came by git names no inode here.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from folkmoot.documents import BadInput
@@ -28,13 +28,18 @@ from folkmoot.registry import LOCK, Registry
 WORK = ".partial"
 _KEPT = ("lock", ".gitignore")
 _PASSING = "passing"
-_COPY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(\.[0-9a-f]{8,64})?")
-"""How `add` calls the folders that it makes: NAME or NAME.DIGEST."""
+_NOTED = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]{0,63}(\.[0-9a-f]{8,64})?) (?P<which>\d{1,20} \d{1,20})")
+"""A line of the note: how `add` calls a folder that it makes (NAME or NAME.DIGEST), its device and its inode."""
+_MOST = 2
+"""Lines of a note: a folder comes, another one goes."""
+_LONGEST, _SHORT = 1000, 80
 
 
 @contextmanager
 def alone(folder: Path, progress: Progress) -> Iterator[Registry]:
     """Only one process at a time changes a registry; the others wait, and say so. It is made if it is not there.
+
+    What was made goes again if no lock file came of it.
 
     Yields:
         The registry as it is now.
@@ -47,13 +52,19 @@ def alone(folder: Path, progress: Progress) -> Iterator[Registry]:
 
     with plain_errors(folder):
         _refuse_other(folder)
-        (folder / WORK).mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / WORK / "lock")
+        made: list[Path] = []
         waited = 0
         while True:
+            made += [p for p in (folder / WORK, folder, *folder.parents) if not p.exists()]
+            (folder / WORK).mkdir(parents=True, exist_ok=True)
             try:
                 lock.acquire(timeout=1 if waited else 0)
-                break
+                if (folder / WORK / "lock").exists():
+                    break
+                lock.release()  # whoever had it has taken it away with the folder
+            except FileNotFoundError:
+                continue  # the same, a moment earlier
             except Timeout:
                 progress(f"wait for {folder}", note=f"another process changes it, {duration(waited)} so far")
                 waited += 1
@@ -69,7 +80,19 @@ def alone(folder: Path, progress: Progress) -> Iterator[Registry]:
             with plain_errors(folder):
                 _clear(_now(folder))
     finally:
+        if not (folder / LOCK).exists():
+            _unmake(folder, made)
         lock.release()
+
+
+def _unmake(folder: Path, made: list[Path]) -> None:
+    """Remove the folders that were made for nothing, the innermost first, as far as nobody else put anything there."""
+    with suppress(OSError):
+        if folder / WORK in made:
+            for name in _KEPT:
+                (folder / WORK / name).unlink(missing_ok=True)
+        for path in dict.fromkeys(made):
+            path.rmdir()
 
 
 def _refuse_other(folder: Path) -> None:
@@ -101,9 +124,24 @@ def plain_errors(folder: Path) -> Iterator[None]:
         raise Missing(f"{folder}: {e.strerror or e} ({e.filename or folder}); nothing was recorded") from None
 
 
-def announce(folder: Path, *paths: str) -> None:
-    """Note folders that are to go unless the lock file names them: those about to come, and those about to be replaced."""
-    replace_text(folder / WORK / _PASSING, "".join(f"{p}\n" for p in paths))
+def announce(folder: Path, passing: Mapping[str, Path]) -> None:
+    """Note folders that are to go unless the lock file names them: the one about to come, and the one to be replaced.
+
+    Args:
+        folder: The registry.
+        passing: By the name that it has or will have there, where each is now.
+    """
+    lines = [f"{name} {which}\n" for name, path in passing.items() if (which := _which(path))]
+    replace_text(folder / WORK / _PASSING, "".join(lines))
+
+
+def _which(path: Path) -> str:
+    """Which folder this is on this machine; empty if it is none."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return ""
+    return f"{found.st_dev} {found.st_ino}" if stat.S_ISDIR(found.st_mode) else ""
 
 
 def settle(folder: Path) -> None:
@@ -117,6 +155,14 @@ def settle(folder: Path) -> None:
                 os.close(fd)
 
 
+def _lines(note: Path) -> list[str]:
+    """The beginning of a note; none that `announce` wrote is longer."""
+    if not note.exists():
+        return []
+    with note.open(encoding="utf-8", errors="replace") as f:
+        return f.read(_LONGEST).splitlines()
+
+
 def _clear(known: Registry) -> None:
     """Remove what an earlier change left behind.
 
@@ -126,12 +172,16 @@ def _clear(known: Registry) -> None:
     work = known.folder / WORK
     note = work / _PASSING
     named = {PurePosixPath(e.source).parts[0] for e in known.entries.values()}
-    lines = note.read_text(encoding="utf-8", errors="replace").splitlines() if note.exists() else []
-    if odd := [line for line in lines if not _COPY.fullmatch(line)]:
-        raise BadInput(f"{note}: {odd[0]!r} is no folder that 'add' makes; nothing was removed: remove this file")
-    for name in lines:
-        path = known.folder / name
-        if name not in named and path.is_dir() and not path.is_symlink():
+    noted: list[re.Match[str]] = []
+    for line in _lines(note):
+        if not (read := _NOTED.fullmatch(line)) or len(noted) == _MOST:
+            raise BadInput(
+                f"{note}: {line[:_SHORT]!r} is nothing that 'add' notes; nothing was removed: remove this file"
+            )
+        noted.append(read)
+    for read in noted:
+        path = known.folder / read["name"]
+        if read["name"] not in named and _which(path) == read["which"]:
             shutil.rmtree(path, ignore_errors=True)
     for path in (*work.iterdir(), *known.folder.glob(f".{LOCK}.*")):
         if path.name in _KEPT:

@@ -257,8 +257,13 @@ def examined(task: Task, data_dir: Path | None = None, splits: Sequence[str] = S
 
 def questions(task: Task, splits: Sequence[str] = SPLITS, data_dir: Path | None = None) -> list[str]:
     """Texts of a task's questions as the data have them, without options and instruction, whether or not they can be asked."""
+    return [row.question for row in asked(task, splits, data_dir)]
+
+
+def asked(task: Task, splits: Sequence[str] = SPLITS, data_dir: Path | None = None) -> list[Row]:
+    """Rows of a task that ask something, whether or not it can be asked."""
     held = _source(task, data_dir)[0]
-    return [row.question for split in splits if split in held for row in held[split]() if row.question]
+    return [row for split in splits if split in held for row in held[split]() if row.question]
 
 
 def _sifted(task: Task, split: str, rows: Sequence[Row], splits: Splits, source: str) -> Split:
