@@ -87,7 +87,7 @@ def test_what_is_left_out_has_defaults(tmp_path: Path) -> None:
         ("sampling:\n  max_tokens: 0", ":4: sampling.max_tokens: input should be greater than or equal to 1, got 0"),
         ("sampling:\n  temperature: -1", ":4: sampling.temperature: input should be greater than or equal to 0"),
         ('sampling:\n  stop: ["a", ""]', ":4: sampling.stop.1: string should have at least 1 character"),
-        ("sampling:\n  stop: end", ":4: sampling.stop: input should be a valid tuple, got 'end'"),
+        ("sampling:\n  stop: end", ":4: sampling.stop: expected a list ([a, b]), got 'end'"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, change: str, said: str) -> None:

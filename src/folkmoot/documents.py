@@ -130,7 +130,13 @@ def validate(data: Any, lines: Lines, model: type[M], path: Path) -> M:
         return model.model_validate(data)
     except ValidationError as e:
         findings = []
-        for err in e.errors(include_url=False):
+        errors = e.errors(include_url=False)
+        for err in errors:
+            # an entry that is wrong is complained of itself; that its list is then too short is no news
+            if err["type"] == "too_short" and any(
+                other is not err and other["loc"][: len(err["loc"])] == err["loc"] for other in errors
+            ):
+                continue
             at = _at(err["loc"], data, absent=err["type"] == "missing")
             findings.append(f"{path}:{line_of(lines, at)}: {_say(err, at, model)}")
         raise BadInput("\n".join(dict.fromkeys(findings))) from None
@@ -161,8 +167,22 @@ def _say(err: Any, at: tuple[str | int, ...], model: type[BaseModel]) -> str:
     if err["type"] in ("value_error", "assertion_error"):
         message = str(err.get("ctx", {}).get("error", err["msg"]))
         return f"{where}: {message}" if where else message
-    message = err["msg"][0].lower() + err["msg"][1:]
+    message = said(err)
     return f"{where}: {message}, got {_kind(err.get('input'))}" if where else message
+
+
+_PLAIN = {
+    "tuple_type": "expected a list ([a, b])",
+    "list_type": "expected a list ([a, b])",
+    "model_type": "expected names and values ({name: value})",
+    "dict_type": "expected names and values ({name: value})",
+}
+
+
+def said(err: Any) -> str:
+    """What pydantic complains of, in the words of a document instead of Python's."""
+    message: str = err["msg"]
+    return _PLAIN.get(err["type"]) or message[0].lower() + message[1:]
 
 
 def _model_at(model: type[BaseModel], at: tuple[str | int, ...]) -> type[BaseModel] | None:

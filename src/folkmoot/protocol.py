@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from langgraph.graph import StateGraph
 
-from folkmoot.documents import BadInput, did_you_mean
+from folkmoot.documents import BadInput, did_you_mean, said
 from folkmoot.nodes import Panel
 from folkmoot.participant import Participant, check_team
 from folkmoot.routing import EMBEDDING, Router
@@ -138,9 +138,10 @@ class Protocol:
             wanted = get_type_hints(inspect.unwrap(self.build))[key]
             TypeAdapter(wanted).validate_python(value, strict=True)
         except ValidationError as e:
-            said = e.errors(include_url=False)[0]["msg"]
-            said = said[0].lower() + said[1:]
-            raise BadInput(f"graph {self.name!r}: {key}={value!r}: {said}") from None
+            why = said(e.errors(include_url=False)[0])
+            if value == "dev":
+                why += "; only a suite fills in 'dev'"
+            raise BadInput(f"graph {self.name!r}: {key}={value!r}: {why}") from None
         except (NameError, KeyError, PydanticUserError):
             return  # a user's own annotation that cannot be looked up says nothing
 

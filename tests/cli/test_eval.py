@@ -66,6 +66,34 @@ def test_a_folder_of_data_that_is_not_there_is_said_once(folkmoot, tmp_path):
     assert err.splitlines() == [f"folkmoot: {tmp_path / 'none'}: no such folder (named by --data)"]
 
 
+def test_a_wrong_entry_is_complained_of_and_not_the_list_that_it_leaves_empty(folkmoot, tmp_path):
+    suite = tmp_path / "s.yaml"
+    suite.write_text("name: s\ntasks: [{nam: sums}]\nteam: [{name: a, model: m}]\n")
+    code, _, err = folkmoot("eval", "plan", suite)
+    assert code == 2
+    assert err.splitlines() == [
+        f"folkmoot: {suite}:2: 'tasks.0.name' is missing",
+        f"{suite}:2: unknown key 'nam'; did you mean 'name'?",
+    ]
+
+
+def test_a_team_that_has_changed_is_said_before_its_tables_are(folkmoot, tmp_path):
+    suite, run = tmp_path / "s.yaml", tmp_path / "run"
+    ana, bo = ("{name: ana, model: smollm2-135m-instruct}", "{name: bo, model: smollm2-135m-instruct}")
+    words = ("eval", "run", suite, "--scripted", "--limit", "1", "--out", run)
+
+    def ran(*team: str) -> str:
+        suite.write_text(f"name: s\ntasks: [sums]\nteam: [{', '.join(team)}]\nsystems: [debate]\n")
+        code, _, err = folkmoot(*words)
+        assert code == 0
+        return err
+
+    assert "changed" not in ran(ana, bo)
+    assert "changed" not in ran(ana, bo)
+    other = ran("{name: ana, model: smollm2-135m-instruct, system: Be brief.}", bo.replace("bo", "cy"))
+    assert "changed  without bo; with cy; other models, adapters or texts for ana: tables and page" in other
+
+
 def test_status(folkmoot, rehearsal):
     code, out, _ = folkmoot("eval", "status", rehearsal)
     assert code == 0

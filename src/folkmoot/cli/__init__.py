@@ -12,8 +12,17 @@ from types import FrameType
 def main() -> None:
     """Entry point: runs a command and maps what went wrong to an exit code.
 
-    0 done, 2 bad input, 3 some samples failed, 4 a prerequisite is missing, 130 interrupted.
+    0 done, 2 bad input, 3 some samples failed, 4 a prerequisite is missing, 130 interrupted, or left at a question.
     """
+    try:
+        _command()
+    except KeyboardInterrupt:  # also while the first modules are read
+        sys.stderr.write("\ninterrupted\n")
+        sys.stderr.flush()
+        os._exit(130)  # engine threads may be inside a model; nothing is left to save here
+
+
+def _command() -> None:
     from folkmoot.cli.app import app
     from folkmoot.complaint import BadInput
     from folkmoot.engines.contract import EngineError, Missing
@@ -35,10 +44,9 @@ def main() -> None:
         _stop(e, 4)
     except EngineError as e:
         _stop(e, 3)
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted\n")
-        sys.stderr.flush()
-        os._exit(130)  # engine threads may be inside a model; nothing is left to save here
+    except SystemExit as e:
+        # Typer's code for a question that was left with Ctrl-C, the end of input, or a no
+        sys.exit(130 if e.code == 1 else e.code)
 
 
 def _as_interrupt(number: int, frame: FrameType | None) -> None:

@@ -147,7 +147,10 @@ def carry_out(
             people = engines(plan, pool)
             _check_room(people)
             stages = Stages(plan, people, store, pool, line, unsafe_code=options.unsafe_code)
-            facts = _facts(plan, people, name, options, pool.made_up) | {"started": _started(folder)} | dict(more)
+            before = _earlier(folder)
+            facts = _facts(plan, people, name, options, pool.made_up) | {"started": _started(before)} | dict(more)
+            if said := _changes(before, facts):
+                line("changed", note=said)
             store.write_json(MANIFEST, facts | _staged(plan, stages.staged()))
             interrupted = stages.run()
             line.close()
@@ -242,13 +245,35 @@ def _staged(plan: Plan, staged: Staged) -> dict[str, Any]:
     }
 
 
-def _started(folder: Path) -> str:
-    """When the run in a folder was begun; now if there is none."""
+def _earlier(folder: Path) -> dict[str, Any]:
+    """What was known about the run in a folder when it went on last; nothing if there is none."""
     try:
-        began = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("started")
-    except (OSError, ValueError, AttributeError):
-        began = None
-    return str(began) if began else datetime.now(UTC).isoformat(timespec="seconds")
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _started(before: Mapping[str, Any]) -> str:
+    """When a run was begun; now if it begins."""
+    return str(before.get("started") or datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def _changes(before: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """Who has come, gone or changed since a run went on last: its tables will be about others than they were.
+
+    A team that is picked from a registry changes without a word in the suite.
+    """
+    then, now = ({p["name"]: p for p in of.get("participants", ())} for of in (before, json.loads(json.dumps(facts))))
+    parts = {
+        "without": [n for n in then if n not in now],
+        "with": [n for n in now if n not in then],
+        "other models, adapters or texts for": [n for n in then if n in now and then[n] != now[n]],
+    }
+    found = [f"{how} {', '.join(names)}" for how, names in parts.items() if names]
+    if not then or not found:
+        return ""
+    return f"{'; '.join(found)}: tables and page will be about the participants as they are now (--out DIR begins another run)"
 
 
 def _moment() -> dict[str, Any]:
