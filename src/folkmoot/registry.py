@@ -222,6 +222,13 @@ class Registry:
         """
         entry = self.entry(name)
         home = self.folder / entry.source
+        try:
+            return self._different(name, entry, home)
+        except OSError as e:  # of one of many, which says nothing of the others
+            what = f"{e.filename or home} cannot be read ({e.strerror}): mend its permissions"
+            return [f"{name}: {what}, or take it out: 'folkmoot contribute remove {name}'"]
+
+    def _different(self, name: str, entry: Entry, home: Path) -> list[str]:
         for file in entry.files:
             if link := _link(self.folder, f"{entry.source}/{file}"):
                 return [f"{link}: a link, which could lead anywhere: put the folder or file itself there"]
@@ -238,7 +245,10 @@ class Registry:
     def missing(self, name: str) -> bool:
         """Whether nothing of a contribution is where the lock says that it is."""
         entry = self.entry(name)
-        return not any((self.folder / entry.source / file).is_file() for file in entry.files)
+        try:
+            return not any((self.folder / entry.source / file).is_file() for file in entry.files)
+        except OSError:  # something is there that cannot be looked at
+            return False
 
     def _loose(self, name: str, entry: Entry) -> list[str]:
         """What would be loaded with a contribution, and is not what the lock names."""
@@ -255,9 +265,11 @@ class Registry:
         read = sorted({path for folder in own for path in _read(home, folder)} - entry.files.keys())
         if read:
             more = f" (and {len(read) - 1} more)" if read[1:] else ""
-            return [
-                f"{home / read[0]}: it would be loaded, and is not in {LOCK}{more}: remove it, or add {name!r} again"
-            ]
+            first = home / read[0]
+            # a part of the model whose line was lost must not be thrown away; what the gate refuses cannot be added
+            addable = first.suffix.lower() in LOADED and not first.is_symlink()
+            remedy = f"add {name!r} again, or remove it if it is no part of that" if addable else "remove it"
+            return [f"{first}: it would be loaded, and is not in {LOCK}{more}: {remedy}"]
         if manifest.engine == "openai":
             return _other_endpoint(name, home / MANIFEST, manifest)
         return _other_base(name, entry, manifest)

@@ -7,6 +7,8 @@ import pickle
 import re
 import shutil
 import socket
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -818,6 +820,20 @@ def test_what_changes_between_looking_and_reading_is_refused(ana, tmp_path, chan
     _, findings = copy(ana, held, tmp_path / "to")
     assert [f.check for f in findings] == ["changed"]
     assert PRIVATE not in "".join(p.read_text(errors="replace") for p in (tmp_path / "to").rglob("*") if p.is_file())
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="to be somebody who may not read everything")
+def test_a_file_that_may_not_be_read_is_not_said_to_have_changed(ana):
+    (ana / "participant.yaml").chmod(0)
+    words = [sys.executable, "-m", "folkmoot.cli", "contribute", "check", str(ana), "--no-run", "--json"]
+    caps = "-dac_override,-dac_read_search"
+    as_other = ["setpriv", f"--bounding-set={caps}", f"--inh-caps={caps}"] if os.geteuid() == 0 else []
+    done = subprocess.run([*as_other, *words], capture_output=True, text=True)
+    found = [f for f in json.loads(done.stdout)["findings"] if f["level"] == "refuse"]
+    assert [(f["check"], f["where"], f["what"], f["remedy"]) for f in found] == [
+        ("unreadable", "participant.yaml", "it cannot be opened: Permission denied", "mend its permissions")
+    ]
+    assert done.returncode == 3
 
 
 def test_a_folder_exchanged_for_a_link_is_refused(ana, tmp_path):

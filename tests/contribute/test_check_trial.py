@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import re
+import shutil
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +13,7 @@ import pytest
 
 from folkmoot.contribute import check_trial
 from folkmoot.contribute.check import check
+from folkmoot.contribute.findings import Admission
 from folkmoot.engines.contract import Missing
 from folkmoot.engines.placement.tensors import folder_tensors
 
@@ -116,7 +119,13 @@ def test_a_base_that_nobody_here_asked_for_is_not_fetched(ana):
 
 
 class Served(BaseHTTPRequestHandler):
-    """An endpoint that knows one model."""
+    """An endpoint that knows one model.
+
+    Attributes:
+        named: The model that its replies say they come from.
+    """
+
+    named = ""
 
     def do_GET(self):
         self._say({"data": [{"id": "weekdays"}]})
@@ -124,7 +133,8 @@ class Served(BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
         choice = {"message": {"role": "assistant", "content": "Answer: day 101"}, "finish_reason": "stop", "index": 0}
-        self._say({"choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
+        told = {"choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+        self._say(told | ({"model": self.named} if self.named else {}))
 
     def _say(self, data):
         text = json.dumps(data).encode()
@@ -138,9 +148,10 @@ class Served(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.mark.parametrize(("name", "admitted"), [("weekdays", True), ("gpt-6", False)])
-def test_an_endpoint_is_asked_and_must_know_the_name(ana, name, admitted):
-    with ThreadingHTTPServer(("127.0.0.1", 0), Served) as server:
+def checked(ana: Path, name: str, named: str = "") -> Admission:
+    """The contribution as one that an endpoint serves, checked while that is up."""
+    handler = type("Named", (Served,), {"named": named})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/v1"
         h.edit(
@@ -148,13 +159,47 @@ def test_an_endpoint_is_asked_and_must_know_the_name(ana, name, admitted):
             f"model: {h.BASE}\nrevision: {h.REVISION}\nadapter: ./adapter",
             f"model: {name}\nengine: openai\nurl: {url}",
         )
-        import shutil
-
         shutil.rmtree(ana / "adapter")
         found = check(ana)
         server.shutdown()
-    assert found.admitted == admitted, [f.line() for f in found.findings]
-    assert found.scores["contribution"].questions == 24 if admitted else "endpoint" in {f.check for f in found.refusals}
+    return found
+
+
+def test_an_endpoint_is_asked(ana):
+    found = checked(ana, "weekdays")
+    assert found.admitted, [f.line() for f in found.findings]
+    assert found.scores["contribution"].questions == 24
+
+
+def test_an_endpoint_must_know_the_name(ana):
+    (wrong,) = checked(ana, "weekday").refusals
+    assert wrong.check == "endpoint"
+    assert re.fullmatch(
+        r"the endpoint cannot be used: http://\S+/v1: it has no model 'weekday': "
+        r"name one that it serves; did you mean 'weekdays'\?",
+        wrong.line(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "warns"),
+    [
+        ("", False),
+        ("weekdays", False),
+        ("weekdays:latest", False),
+        ("weekdays-2026-01-31", True),
+        ("gpt\u202e\n6", True),
+    ],
+)
+def test_replies_that_name_another_model_are_a_warning(ana, named, warns):
+    found = checked(ana, "weekdays", named)
+    told = [f.line() for f in found.findings if f.level == "warn" and "replies say" in f.what]
+    assert found.admitted
+    assert len(told) == warns
+    if warns:
+        shown = " ".join(re.split(r"[^\w-]+", named))
+        assert told[0].startswith("participant.yaml:")
+        assert f"replies say that they come from '{shown}', not from 'weekdays'" in told[0]
 
 
 @pytest.mark.real

@@ -1,6 +1,7 @@
 """Contributions put into a registry and taken out: what is recorded, what is refused, what a kill or a full disk leaves."""
 
 import contextlib
+import ctypes
 import importlib.util
 import json
 import multiprocessing
@@ -200,6 +201,45 @@ def test_listing(roman: Path, moot: Path, admits: list[Path]) -> None:
     assert {r["name"]: r["state"] for r in listing(moot)} == {"dates": "changed", "roman": "changed"}
 
 
+def test_one_that_cannot_be_read_holds_up_nobody_else(
+    roman: Path, moot: Path, admits: list[Path], powerless: None
+) -> None:
+    add(str(roman), moot)
+    add(str(make(moot.parent / "dates")), moot)
+    for shut in (moot / "roman", moot / "roman" / "adapter", moot / "roman" / "adapter" / "adapter_config.json"):
+        mode = shut.stat().st_mode
+        shut.chmod(0)
+        rows = {r["name"]: r for r in listing(moot)}
+        assert {name: r["state"] for name, r in rows.items()} == {"dates": "ok", "roman": "changed"}
+        (line,) = rows["roman"]["differences"]
+        assert line.startswith(f"roman: {moot / 'roman'}")
+        assert "cannot be read (Permission denied): mend its permissions" in line
+        with pytest.raises(BadInput, match=r"roman: .*mend its permissions"):
+            read_team(moot)
+        shut.chmod(mode)
+    (moot / "roman" / "train.jsonl").write_text("{}\n")
+    (moot / "roman" / "train.jsonl").chmod(0)
+    assert "train.jsonl cannot be read" in listing(moot)[1]["differences"][0]
+
+
+def test_a_folder_that_cannot_be_deleted_is_named(roman: Path, moot: Path, admits: list[Path], powerless: None) -> None:
+    add(str(roman), moot)
+    (moot / "roman" / "adapter").chmod(0)
+    with pytest.raises(
+        Missing, match=r"moot/roman: the registry is changed, but this folder.* could not be deleted"
+    ) as e:
+        remove(moot, "roman")
+    assert "\n" not in str(e.value)
+    assert not Registry.read(moot).entries
+    done = add(str(roman), moot)
+    (done.folder / "adapter").chmod(0)
+    with pytest.raises(Missing, match=rf"{done.folder}: .* could not be deleted"):
+        add(str(roman), moot, replace=True)
+    assert [r["state"] for r in listing(moot)] == ["ok"]
+    for shut in moot.glob("*/adapter"):
+        shut.chmod(0o755)
+
+
 # What is refused
 
 
@@ -229,26 +269,80 @@ def linked(folder: Path) -> None:
     (folder / "notes.md").symlink_to("/etc/hostname")
 
 
+def piped(folder: Path) -> None:
+    os.mkfifo(folder / "notes.md")
+
+
+def spaced(folder: Path) -> None:
+    (folder / "my notes.md").write_text("mine")
+
+
+def unknown_key(folder: Path) -> None:
+    with (folder / "participant.yaml").open("a") as f:
+        f.write("sauce: hot\n")
+
+
+def shut_folder(folder: Path) -> None:
+    (folder / "adapter").chmod(0)
+
+
+def shut_file(folder: Path) -> None:
+    (folder / "adapter" / "adapter_config.json").chmod(0)
+
+
+@pytest.fixture
+def powerless() -> Iterator[None]:
+    """Permissions count, for root too."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header, held = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if os.geteuid() != 0:
+        yield
+        return
+    if libc.capget(header, held):
+        pytest.skip("what root may do cannot be taken away here")
+    fewer = (ctypes.c_uint32 * 6)(held[0] & ~0b110, *held[1:])  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    assert libc.capset(header, fewer) == 0
+    try:
+        yield
+    finally:
+        assert libc.capset(header, held) == 0
+
+
+@pytest.mark.parametrize("inner", [False, True], ids=["beside", "inside"])
 @pytest.mark.parametrize(
     ("happens", "said"),
     [
         (broken, r"participant\.yaml:2?.*not valid YAML"),
-        (no_manifest, r"participant\.yaml: no such file"),
+        (no_manifest, r"there is no participant\.yaml"),
         (misnamed, r"name 'Roman Numbers': use small letters"),
-        (called_all, r"nobody can be called 'all'"),
+        (called_all, r"name 'all': use small letters"),
+        (unknown_key, r"participant\.yaml:\d+: unknown key 'sauce'"),
         (pickled, r"adapter_model\.bin: pickled weights"),
         (linked, r"notes\.md: a symbolic link"),
+        (piped, r"notes\.md: no regular file"),
+        (spaced, r"my notes\.md: its name has characters"),
+        (shut_folder, r"adapter: it cannot be opened: Permission denied"),
+        (shut_file, r"adapter_config\.json: it .*Permission denied"),
     ],
 )
-def test_what_cannot_be_added(
-    roman: Path, moot: Path, admits: list[Path], happens: Callable[[Path], None], said: str
+def test_what_cannot_be_added_is_judged_as_check_does(
+    moot: Path,
+    powerless: None,
+    monkeypatch: pytest.MonkeyPatch,
+    happens: Callable[[Path], None],
+    said: str,
+    inner: bool,
 ) -> None:
-    happens(roman)
-    with pytest.raises(BadInput, match=said) as e:
-        add(str(roman), moot)
-    assert "\n" not in str(e.value)
-    assert tree(moot) == {}
-    assert admits == []
+    monkeypatch.setattr(keep, "check", partial(keep.check, run=False))
+    folder = make((moot if inner else moot.parent) / "roman")
+    happens(folder)
+    before = {p.name for p in moot.iterdir()} if inner else set()
+    with pytest.raises(NotAdmitted, match=said) as e:
+        add(str(folder), moot)
+    assert e.value.admission.findings == keep.check(folder).findings
+    (folder / "adapter").chmod(0o755)
+    assert ({p.name for p in moot.iterdir()} if inner else set()) == before
+    assert inner or not moot.exists()
 
 
 def test_a_folder_that_is_not_there_and_one_around_the_registry(roman: Path, admits: list[Path]) -> None:
@@ -860,7 +954,9 @@ def test_an_endpoint_must_serve_what_it_says(tmp_path: Path, moot: Path, endpoin
     models.append({"id": "gem-7b"})
     init(tmp_path / "gem", Plan("gem", "Ana", "Gems.", "MIT", "gem-2b", answer="number", url=url))
     (tmp_path / "gem" / "priority.jsonl").write_text(contribution.rows("gem"))
-    with pytest.raises(NotAdmitted, match=r"it has no model 'gem-2b'\. Models: did you mean 'gem-7b'\?") as e:
+    with pytest.raises(
+        NotAdmitted, match=r"it has no model 'gem-2b': name one that it serves; did you mean 'gem-7b'\?"
+    ) as e:
         add(str(tmp_path / "gem"), moot)
     assert len(e.value.admission.refusals) == 1
     assert tree(moot) == {}

@@ -192,12 +192,18 @@ def led(**paths: str) -> object:
 @pytest.mark.parametrize(
     ("happens", "said"),
     [
-        (written("model/chat_template.jinja"), r"ana/model/chat_template\.jinja: it would be loaded, and is not in "),
+        (
+            written("model/chat_template.jinja"),
+            r"chat_template\.jinja: it would be loaded, and is not in registry\.lock: add 'ana' again, or remove it if",
+        ),
         (written("model/adapter_config.json"), r"ana/model/adapter_config\.json: it would be loaded"),
-        (written("model/adapter_model.bin"), r"ana/model/adapter_model\.bin: it would be loaded"),
+        (
+            written("model/adapter_model.bin"),
+            r"ana/model/adapter_model\.bin: it would be loaded, and .*lock: remove it$",
+        ),
         (written("model/extra/default.jinja"), r"ana/model/extra/default\.jinja: it would be loaded"),
         (written("adapter/tokenizer.json"), r"ana/adapter/tokenizer\.json: it would be loaded"),
-        (linked("model/extra", "/etc"), r"ana/model/extra: it would be loaded"),
+        (linked("model/extra", "/etc"), r"ana/model/extra: it would be loaded, and .*lock: remove it$"),
         (lambda folder: listed(folder, *WHOLE[1:]), r"'ana' lists no participant\.yaml"),
         (lambda folder: listed(folder, WHOLE[0], *WHOLE[2:]), r"ana/priority\.jsonl: it would be loaded"),
         (lambda folder: listed(folder, *WHOLE[:2]), r"adapter/adapter_config\.json: it would be loaded"),

@@ -1,7 +1,9 @@
 """``folkmoot contribute train``: what it refuses before anything is written, and a real small training."""
 
+import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,13 +13,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from folkmoot.cli.contribute_train import _command
 from folkmoot.cli.contribute_train import train as cli
 from folkmoot.contribute import train_state
 from folkmoot.contribute.init import Plan, init
-from folkmoot.contribute.train import Job, _begun, train
+from folkmoot.contribute.train import Job, _begun, _write_adapter, train
 from folkmoot.contribute.train_recipe import Recipe
 from folkmoot.documents import BadInput
 from folkmoot.engines.contract import Missing
+from folkmoot.manifest import Manifest
 from folkmoot.models.folder import sha256
 
 SMOL = "smollm2-135m-instruct"
@@ -51,7 +55,10 @@ def files(folder):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"engine": "openai", "url": "http://127.0.0.1:1/v1"}, "engine 'openai' has no weights here to train on"),
+        (
+            {"engine": "openai", "url": "http://127.0.0.1:1/v1"},
+            "served elsewhere ('url'), so there are no weights here to train: train it where it is served, or name a base",
+        ),
         ({"engine": "simulated"}, "engine 'simulated' has no weights"),
         ({"adapter": "elsewhere"}, "write 'adapter: adapter'"),
         ({"priority": {"answer": "number", "file": "none.jsonl"}}, "none.jsonl"),
@@ -212,5 +219,40 @@ def test_a_disk_that_fills_costs_one_line_and_the_checkpoint_before_stays(tmp_pa
         assert len(str(e.value).splitlines()) == 1
         assert train_state.read(place)[0].step == 1
         assert os.listdir(train_state.checkpoint(place)) == ["state.safetensors"]
+        assert str(e.value).endswith("training goes on from its last checkpoint")
+        train_state.forget(place)
+        with pytest.raises(Missing, match=r"same command again: training begins anew, there is no checkpoint yet$"):
+            train_state.write(place, train_state.Progressed({"lr": 1}, step=2), large)
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(errno.EACCES, "Mend the permissions there"), (errno.EIO, "See to that")]
+)
+def test_room_is_not_asked_for_where_it_does_not_lack(tmp_path, number, remedy):
+    said = str(train_state.unwritable(tmp_path, "adapter", OSError(number, os.strerror(number))))
+    assert f"{remedy} and give the same command again" in said
+    assert "Make room" not in said
+
+
+def test_the_command_that_is_written_down_can_be_typed_again(tmp_path):
+    said = _command(tmp_path / "my things", Path("o'clock.jsonl"), Recipe(epochs=1))
+    assert shlex.split(said)[2:] == ["train", "my things", "--data", "o'clock.jsonl", "--epochs", "1"]
+
+
+def test_a_full_disk_is_told_from_what_the_writer_of_weights_says(tmp_path):
+    from safetensors.torch import save_file
+    from torch import zeros
+
+    place = tmp_path / "full"
+    full_disk(place)
+    try:
+        fit = type(
+            "Fit", (), {"save": lambda self, to, *_: [to.mkdir(), save_file({"w": zeros(4_000_000)}, to / "w")]}
+        )()
+        with pytest.raises(Missing, match=r"No space left on device; .*Make room"):
+            _write_adapter(place, fit, Manifest(name="c", model=SMOL), None)
+        assert os.listdir(place) == []
     finally:
         subprocess.run(["umount", str(place)], check=True)

@@ -54,6 +54,15 @@ def plainly(body: str, kind: str = "application/json") -> web.Response:
     return web.Response(body=body.encode(), headers={"Content-Type": kind})
 
 
+async def test_which_models_replies_name_is_kept(serve: Any, said: Any) -> None:
+    names = ["m", "m-2026", "m", 3, "", None, "a\x1b[2J", *(f"m{i}" for i in range(20))]
+    engine = OpenAIEngine(serve(in_turn(*(plainly(json.dumps(said(model=n))) for n in names))).url, "m")
+    assert engine.named == ()
+    for _ in names:
+        await engine.complete(ASK)
+    assert engine.named == ("a [2J", "m", "m-2026", "m0", "m1", "m2", "m3", "m4")
+
+
 async def test_what_is_sent_and_what_comes_back(serve: Any, said: Any) -> None:
     usage = {"prompt_tokens": 40, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 32}}
     server = serve(in_turn(plainly(json.dumps(said("Paris. END", usage=usage)))))
@@ -152,7 +161,7 @@ async def test_a_web_page_is_not_a_reply(serve: Any) -> None:
         (400, "max_tokens must be at least 1", "HTTP 400 for model 'm': max_tokens must be at least 1."),
         (401, f"Incorrect key {KEY}", "HTTP 401 for model 'm': access denied. Check the key in MOOT_KEY."),
         (403, "no", "HTTP 403 for model 'm': access denied. Check the key in MOOT_KEY."),
-        (404, "no such model", r"HTTP 404 for model 'm': no such model. Models: did you mean 'mm'\?"),
+        (404, "no such model", r"HTTP 404 for model 'm': no such model. Name one that it serves; did you mean 'mm'\?"),
         (418, f"teapot\n{KEY}\x1b[31m", r"HTTP 418 for model 'm': teapot \*\*\* \[31m."),
         (302, "", "HTTP 302 for model 'm': redirects are not followed."),
         (501, "never heard", "HTTP 501 for model 'm': never heard."),

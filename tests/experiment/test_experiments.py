@@ -1,6 +1,7 @@
 """Every command from end to end, on made-up replies."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 import time
 import traceback
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +21,7 @@ from typer.testing import CliRunner
 
 from folkmoot.cli.app import app
 from folkmoot.documents import BadInput
+from folkmoot.engines.contract import Missing
 from folkmoot.experiment.teamfile import write_team
 from folkmoot.manifest import Manifest
 
@@ -254,6 +257,35 @@ def test_every_path_of_a_written_member_leads_to_its_file(tmp_path):
     ]
     assert b["model"] == "org/name"
     assert (file.parent / b["adapter"]).resolve() == home / "adapters/a"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (errno.ENOSPC, r"^--write \S*team\.yaml: no room on its disk; free some, or name a file on another disk$"),
+        (
+            errno.EACCES,
+            r"^--write \S*team\.yaml: cannot be written \(Permission denied\); name a file where you may write$",
+        ),
+    ],
+)
+def test_a_team_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch, error, said):
+    def full(path, text, **_):
+        with path.open("w") as f:
+            f.write(text[:5])
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(Missing, match=said):
+        write_team(tmp_path / "team.yaml", [Manifest(name="a", model="org/name")], None, tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_team_file_in_no_folder(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for folder in ("nowhere", "file"):
+        with pytest.raises(Missing, match=r"cannot be written \(\w.*\); name a file where you may write"):
+            write_team(tmp_path / folder / "team.yaml", [Manifest(name="a", model="org/name")], None, tmp_path)
 
 
 def test_tasks_that_judges_score_are_left_out_of_a_proposal(home):

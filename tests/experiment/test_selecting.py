@@ -8,7 +8,7 @@ import pytest
 from folkmoot.answers import AnswerType
 from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.result import Result
-from folkmoot.experiment.choosing import propose
+from folkmoot.experiment.choosing import propose, say
 from folkmoot.experiment.crossed import Questions
 from folkmoot.experiment.gain import gain
 from folkmoot.experiment.outcomes import Outcomes, outcomes
@@ -103,6 +103,46 @@ def test_a_team_that_is_no_better_than_one_who_was_left_out_is_said():
     told = propose(o, Budget(members=2), "routed", 1)
     assert told.members == ("b",)
     assert "No team is better on the dev questions than a alone, who is left out by the floor." in told.notes
+
+
+@pytest.mark.parametrize(
+    ("budget", "notes", "out"),
+    [
+        (Budget(members=1), ["No team within the budget is better on the dev questions than a alone."], "b"),
+        (Budget(tokens=25), ["No team within the budget is better on the dev questions than a alone."], "b"),
+        (Budget(members=2), [], ""),
+    ],
+)
+def test_what_the_budget_keeps_out_is_laid_to_the_budget(budget, notes, out):
+    o = made([GENERALIST, lambda q: q >= 20 and q % 10 > 0, lambda q: q % 5 == 0 and q < 20], tokens=[20, 10, 10])
+    told = propose(o, budget, "routed", 1)
+    assert [n for n in told.notes if n.startswith("No team")] == notes
+    room = "the budget leaves no room for it"
+    assert told.out == ({"b": room} if out else {}) | {"c": "adds less than those chosen"}
+
+
+def test_without_better_teams_the_budget_is_not_to_blame():
+    told = propose(made([GENERALIST, LIKE_IT]), Budget(members=1), "routed", 1)
+    assert [n for n in told.notes if n.startswith("No team")] == [
+        "No team is better on the dev questions than a alone."
+    ]
+    assert told.out == {"b": "adds less than those chosen"}
+
+
+def test_who_is_better_alone_than_all_that_can_be_paid_is_kept_out_by_the_budget():
+    told = propose(made([LIKE_IT, GENERALIST], tokens=[10, 50]), Budget(tokens=12), "vote", 1)
+    assert told.members == ("a",)
+    assert told.out == {"b": "the budget leaves no room for it"}
+
+
+def test_a_proposal_of_everybody_is_not_compared_with_everybody(capsys):
+    o = made([FIRST, SECOND, NOBODY])
+    for rows, whole in (([FIRST, SECOND], True), ([FIRST, SECOND, NOBODY], False)):
+        o = made(rows)
+        say(propose(o, Budget(members=3), "routed", 1), {"scripted": False}, as_json=False)
+        text = capsys.readouterr().out
+        assert ("  this is the whole team\n" in text) is whole
+        assert ("over the whole team" in text) is not whole
 
 
 def test_the_floor_leaves_out_who_is_no_better_than_its_base():

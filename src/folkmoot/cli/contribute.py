@@ -80,10 +80,14 @@ def add(
                 "name": done.name,
                 "folder": str(done.folder),
                 "changed": done.changed,
+                "warnings": [f.line() for f in done.warnings],
                 **done.entry.model_dump(mode="json"),
             }
         )
-    elif done.changed:
+        return
+    for finding in done.warnings:
+        typer.echo(f"warning: {finding.line()}", err=True)
+    if done.changed:
         typer.echo(f"{done.name}: added to {registry}, {len(done.entry.files)} files in {done.folder}")
     else:
         typer.echo(f"{done.name}: in {registry} already, unchanged")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from folkmoot.answers.types import Kind
     from folkmoot.contribute.init import Plan
+
+_BASE = "smollm2-135m-instruct"
 
 
 def init(
@@ -25,9 +26,9 @@ def init(
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Commit of the base on the hub; needed for org/name.")] = None,
     answer: Annotated[
-        str,
+        str | None,
         typer.Option(help="Kind of answer of its test set: text, number, math, boolean, choice, labels, code, free."),
-    ] = "text",
+    ] = None,
     language: Annotated[list[str] | None, typer.Option(help="May be repeated; en if left out.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="A word by which teams pick it; may be repeated.")] = None,
     weights: Annotated[
@@ -42,75 +43,91 @@ def init(
 ) -> None:
     """Write a new contribution: a folder that needs weights and data, and nothing else.
 
-    On a terminal it asks for what the options leave out. What is in the folder already stays as it is.
+    On a terminal it asks for name, contributor, purpose, licence, base, its commit and the kind of answer where the options
+    leave them out. What is in the folder already stays as it is.
     """
-    import sys
+    from dataclasses import replace
 
-    from folkmoot.contribute.init import EXAMPLES, TEST, Plan, check_contribution_name
+    from folkmoot.contribute.init import Plan, check_place
     from folkmoot.contribute.init import init as write
-    from folkmoot.contribute.store import plain_errors
-    from folkmoot.documents import BadInput, did_you_mean
 
-    if answer not in EXAMPLES:
-        raise BadInput(f"--answer {answer!r}: {did_you_mean(answer, EXAMPLES)}")
+    check_place(folder)
     needs = {"name": name, "contributor": contributor, "purpose": purpose, "licence": licence}
     if not weights:
-        needs["model"] = model
-    told = _asked(needs, folder.resolve().name, served=url is not None)
-    check_contribution_name(told["name"])
-    if revision is None and url is None and "/" in told.get("model", "") and sys.stdin.isatty():
-        revision = str(typer.prompt("Commit of the base on the hub (it may change there)"))
-    plan = Plan(
-        **told,
-        revision=revision,
-        answer=cast("Kind", answer),
-        languages=tuple(language or ("en",)),
-        tags=tuple(tag or ()),
-        weights=weights,
-        url=url,
-        api_key_env=api_key_env,
-    )
-    with plain_errors(folder):
-        for path in write(folder, plan):
-            typer.echo(f"wrote {path}")
-    typer.echo("\n" + _next(folder, plan, f"{TEST}: {EXAMPLES[plan.answer]}"))
+        needs |= {"model": model, "revision": revision}
+    needs["answer"] = answer
+    # Stands for what is not known yet, so that every answer can be judged by itself.
+    blank = Plan("x", "x", "x", "MIT", _BASE, "main", weights=weights, url=url)
+    blank = replace(blank, languages=tuple(language or ("en",)), tags=tuple(tag or ()))
+    told = _asked(needs, blank, folder.resolve().name)
+    plan = replace(blank, **{"revision": None, **told}, api_key_env=api_key_env)
+    for path in write(folder, plan):
+        typer.echo(f"wrote {path}")
+    typer.echo("\n" + _next(folder, plan))
 
 
-def _asked(needs: dict[str, str | None], folder: str, *, served: bool) -> dict[str, str]:
-    """What the options leave out, from whoever sits at the terminal."""
+def _asked(needs: dict[str, str | None], blank: Plan, folder: str) -> dict[str, Any]:
+    """What the options say, and what they leave out, from whoever sits at the terminal; each is judged when it is said."""
     import sys
+    from dataclasses import replace
+    from functools import partial
 
+    from folkmoot.contribute.init import EXAMPLES, check_plan
     from folkmoot.documents import BadInput
 
-    defaults = {"name": folder.lower().replace(" ", "-"), "model": "smollm2-135m-instruct", "licence": "Apache-2.0"}
+    defaults = {"name": folder.lower().replace(" ", "-"), "model": _BASE, "licence": "Apache-2.0", "answer": "text"}
+    if blank.url:
+        del defaults["model"]
     words = {
         "name": "Name (small letters, digits, . _ -)",
         "contributor": "Who contributes it",
         "purpose": "What it is good for, in one or two sentences",
         "licence": "Licence of weights and data (SPDX name)",
-        "model": "The name under which the endpoint serves it" if served else "Base model (folkmoot model list)",
+        "model": "The name under which the endpoint serves it" if blank.url else "Base model (folkmoot model list)",
+        "revision": "Commit of the base on the hub (it may change there)",
+        "answer": f"Kind of answer of its test set ({', '.join(EXAMPLES)})",
     }
+    told: dict[str, Any] = {key: value for key, value in needs.items() if value is not None}
     if not sys.stdin.isatty():
-        if needs["name"] is None:
-            needs["name"] = defaults["name"]
-        if lacking := [f"--{key}" for key, value in needs.items() if value is None]:
+        told = {"name": defaults["name"], "answer": defaults["answer"], **told}
+        if lacking := [f"--{key}" for key in needs if key not in told and key != "revision"]:
             raise BadInput(f"init: {', '.join(lacking)} missing, and there is no terminal to ask at")
-    told = {}
-    for key, value in needs.items():
-        default = None if served and key == "model" else defaults.get(key)
-        told[key] = value if value is not None else str(typer.prompt(words[key], default=default))
+        return told
+    check_plan(replace(blank, **told))
+    for key in needs:
+        if key in told or (key == "revision" and (blank.url or "/" not in told["model"])):
+            continue
+        told[key] = typer.prompt(words[key], default=defaults.get(key), value_proc=partial(_judged, blank, key))
     return told
 
 
-def _next(folder: Path, plan: Plan, row: str) -> str:
+def _judged(blank: Plan, key: str, value: str) -> str:
+    """An answer, if it can be; else the prompt says why not and asks again."""
+    from dataclasses import replace
+
+    from folkmoot.contribute.init import check_plan
+    from folkmoot.documents import BadInput
+
+    said: dict[str, Any] = {key: value}
+    try:
+        check_plan(replace(blank, **said))
+    except BadInput as e:
+        raise typer.BadParameter(str(e)) from None
+    return value
+
+
+def _next(folder: Path, plan: Plan) -> str:
     """What a contributor does after `init`."""
-    here = str(folder)
-    steps = [f"put your own test questions into {row}"]
+    from shlex import quote
+
+    from folkmoot.contribute.files import ROWS
+    from folkmoot.contribute.init import EXAMPLES, TEST
+
+    here, test, rows, model = (quote(str(p)) for p in (folder, folder / TEST, folder / ROWS, folder / "model"))
+    steps = [f"put your own test questions into {test}: {EXAMPLES[plan.answer]}"]
     if plan.weights:
-        steps.append(f"put config.json, tokenizer and *.safetensors into {folder / 'model'}")
+        steps.append(f"put config.json, tokenizer and *.safetensors into {model}")
     elif not plan.url:
-        steps.append(
-            f"put questions to learn from into {folder / 'train.jsonl'}, then: folkmoot contribute train {here}"
-        )
+        steps.append(f"put questions to learn from into {rows}, then: folkmoot contribute train {here}")
     steps += [f"folkmoot contribute check {here}", f"folkmoot contribute add {here} --registry DIR"]
     return "Next:\n" + "\n".join(f"  {i}. {step}" for i, step in enumerate(steps, 1))

@@ -61,15 +61,16 @@ def train(
 
 def _command(folder: Path, data: Path | None, recipe: Any) -> str:
     """The command in its shortest form, without paths of this machine."""
+    import shlex
     from dataclasses import fields
 
-    words = ["folkmoot contribute train", _shown(folder)]
+    words = ["folkmoot", "contribute", "train", _shown(folder)]
     if data is not None:
         words += ["--data", _shown(data)]
     for f in fields(recipe):
         if (value := getattr(recipe, f.name)) != f.default:
             words += [f"--{f.name.replace('_', '-')}", f"{value:g}"]
-    return " ".join(words)
+    return shlex.join(words)
 
 
 def _shown(path: Path) -> str:

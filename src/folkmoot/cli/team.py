@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +52,7 @@ def select(
         raise BadInput("team select: give a budget: --members K, --tokens N, or both")
     if by is not None and by not in WHY:
         raise BadInput(f"--by {by}: {did_you_mean(by, WHY)}")
-    if write is not None and write.exists() and not force:
+    if write is not None and os.path.lexists(write) and not force:
         raise BadInput(f"--write {write}: is there already; name another file, or replace it with --force")
     budget, wanted = Budget(members, tokens), next((w for w in WHY if w == by), None)
     if suite is None:

@@ -52,9 +52,10 @@ def write_card(folder: Path) -> bool:
 
 
 def own_card(folder: Path) -> bool:
-    """Whether a contribution's README.md is the contributor's own."""
+    """Whether a contribution's README.md is the contributor's own; an empty one is nobody's."""
     path = folder / CARD
-    return path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace").split("\n", 2)[:2]
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return text != "" and MARK not in text.split("\n", 2)[:2]
 
 
 def card(folder: Path) -> str:

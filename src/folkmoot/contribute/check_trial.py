@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from folkmoot.contribute.check_manifest import Told
-from folkmoot.contribute.findings import Finding, Score, passed, refuse, warn
+from folkmoot.contribute.findings import Finding, Score, passed, refuse, visible, warn
 from folkmoot.engines.contract import Missing
 from folkmoot.evaluation.item import Item
 from folkmoot.evaluation.scoring import grade
@@ -36,10 +36,11 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "FOLKMOOT_CACHE", "HF_HOME"
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """What came of the process: the replies, the layers of its isolation, and why it ended before its time."""
+    """What came of the process: replies, layers of its isolation, models that replies name, why it ended before its time."""
 
     replies: list[dict[str, Any]]
     layers: list[str]
+    named: list[str]
     fault: str
 
 
@@ -79,15 +80,14 @@ def check_trial(
     items = {i.id: i for s in examined(own_task(beside(m, folder))) for i in s.items}
     replies = [r for r in heard.replies if r["item"] in items]
     scores = {name: s for name in ("contribution", "base") if (s := _score(replies, name, items))}
+    if heard.fault and m.engine == "openai":
+        return [_unasked(heard.fault)], scores
     if heard.fault:
-        check, remedy = (
-            ("endpoint", "mend the endpoint") if m.engine == "openai" else ("run", "try it with folkmoot ask")
-        )
-        return [refuse(check, f"the model fails at work: {heard.fault}", where, remedy)], scores
+        return [refuse("run", f"the model fails at work: {heard.fault}", where, "try it with folkmoot ask")], scores
     layers = f", isolated with {' and '.join(heard.layers)}" if heard.layers else ""
     dev = [r for r in replies if r["part"] == "dev"]
-    isolation = _isolation(heard.layers) if job["isolate"] else []
-    return [*isolation, *_replies(dev, where, layers), *_scored(scores)], scores
+    beside_it = _isolation(heard.layers) if m.engine != "openai" else _named(told, heard.named)
+    return [*beside_it, *_replies(dev, where, layers), *_scored(scores)], scores
 
 
 def _isolation(layers: Sequence[str]) -> list[Finding]:
@@ -100,6 +100,28 @@ def _isolation(layers: Sequence[str]) -> list[Finding]:
         return []
     remedy = "try contributions of strangers on Linux 6.2 or later, without a GPU"
     return [warn("isolation", f"the model ran in a process that could {' and '.join(could)}", "", remedy)]
+
+
+def _unasked(fault: str) -> Finding:
+    """What an endpoint's engine complains of: a sentence says who and what, the next one what to do."""
+    what, _, remedy = fault.removeprefix("Missing: ").partition(". ")
+    remedy = visible(remedy[:1].lower() + remedy[1:]).rstrip(".")
+    return refuse("endpoint", f"the endpoint cannot be used: {what}", "", remedy or "mend the endpoint")
+
+
+def _named(told: Told, names: Sequence[str]) -> list[Finding]:
+    """Whether replies come from the model that was asked for.
+
+    Servers name it in longer forms, too (dated, a path, what an alias stands for), so this is for somebody to look at.
+    """
+    model = told.manifest.model
+    others = [repr(name) for name in names if name not in (model, f"{model}:latest")]
+    if not others:
+        return []
+    what = f"replies say that they come from {', '.join(others)}, not from {model!r}"
+    return [
+        warn("endpoint", what, told.at("model"), "ask its contributor which model answers, and whether that may change")
+    ]
 
 
 def _environment(told: Told) -> dict[str, str]:
@@ -125,6 +147,7 @@ def _listen(job: dict[str, Any], environment: dict[str, str], errors: IO[bytes],
     threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
     replies: list[dict[str, Any]] = []
     layers: list[str] = []
+    named: list[str] = []
     fault, ended = "", time.monotonic() + WALL_S
     try:
         process.stdin.write(json.dumps(job).encode() + b"\n")
@@ -138,6 +161,7 @@ def _listen(job: dict[str, Any], environment: dict[str, str], errors: IO[bytes],
             elif "ready" in told:
                 layers = told["isolated"]
             else:
+                named = told.get("named", [])
                 fault = told.get("fault", "") if told else f"its process ended: {_ending(process)}"
                 break
     except queue.Empty:
@@ -147,7 +171,7 @@ def _listen(job: dict[str, Any], environment: dict[str, str], errors: IO[bytes],
     finally:
         process.kill()
         process.wait()
-    return _Heard(replies, layers, fault)
+    return _Heard(replies, layers, named, fault)
 
 
 def _read(stream: IO[bytes], lines: queue.Queue[bytes]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from folkmoot.contribute.check_endpoint import key_variable
 from folkmoot.contribute.check_licences import licence_fault
 from folkmoot.contribute.check_manifest import Told, judged
 from folkmoot.contribute.files import CARD, HUB_ID, ROWS
-from folkmoot.documents import BadInput
+from folkmoot.documents import BadInput, did_you_mean
+from folkmoot.engines.contract import Missing
 from folkmoot.manifest import MANIFEST, Manifest
 from folkmoot.models import check_source
 from folkmoot.models.folder import replace_text
@@ -73,30 +76,85 @@ class Plan:
 def init(folder: Path, plan: Plan) -> tuple[Path, ...]:
     """Write a contribution's folder: manifest, empty test set, card, ``.gitignore``. What is there already stays.
 
+    All of it is written or nothing. An empty file is as good as none: a disk that was full may have left it.
+
     Returns:
         The files that were written.
 
     Raises:
         BadInput: A contribution is there already, or what was said does not fit.
-        OSError: The folder cannot be written.
+        Missing: The folder cannot be written.
     """
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder}: a file is there already; name a folder for the contribution")
-    if (folder / MANIFEST).exists():
-        raise BadInput(f"{folder / MANIFEST}: a contribution is here already; edit it, or name another folder")
-    told = _told(plan)
-    _refuse(told, plan)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, text in ((TEST, ""), (".gitignore", "/training/checkpoint*/\n")):
-        if not (folder / name).exists():
-            (folder / name).write_text(text, encoding="utf-8")
-            written.append(folder / name)
-    replace_text(folder / MANIFEST, _text(told, plan))  # last: from here on it is a contribution
-    written.append(folder / MANIFEST)
-    if write_card(folder):
-        written.append(folder / CARD)
+    check_place(folder)
+    check_plan(plan)
+    manifest = _text(_told(plan), plan)
+    with _whole(folder) as written:
+        for name, content in ((TEST, ""), (".gitignore", "/training/checkpoint*/\n"), (MANIFEST, manifest)):
+            if not _holds(folder / name):
+                written.append(folder / name)
+                replace_text(folder / name, content)
+        if write_card(folder):
+            written.append(folder / CARD)
     return tuple(written)
+
+
+def check_place(folder: Path) -> None:
+    """Refuse a folder that no contribution can be made in.
+
+    Raises:
+        BadInput: A file or a contribution is there already.
+        Missing: It cannot be looked at.
+    """
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise BadInput(f"{folder}: a file is there already; name a folder for the contribution")
+        if _holds(folder / MANIFEST):
+            raise BadInput(f"{folder / MANIFEST}: a contribution is here already; edit it, or name another folder")
+    except OSError as e:
+        raise _unwritable(folder, e) from None
+
+
+def _holds(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[list[Path]]:
+    """Make a folder, and take it away again, with the files that are listed meanwhile, if they do not all get written.
+
+    Raises:
+        Missing: The system does not take them.
+    """
+    made = [p for p in (folder, *folder.parents) if not p.exists()]
+    written: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield written
+    except BaseException as e:
+        for path in written:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
+        if isinstance(e, OSError):
+            raise _unwritable(folder, e) from None
+        raise
+
+
+def _unwritable(folder: Path, e: OSError) -> Missing:
+    if e.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Missing(f"{folder}: no room on its disk; free some and run it again. Nothing was written")
+    return Missing(f"{folder}: cannot be written ({e.strerror or e}); name a folder that you may write")
+
+
+def check_plan(plan: Plan) -> None:
+    """Refuse a plan that makes no contribution.
+
+    Raises:
+        BadInput: The first thing in it that cannot be.
+    """
+    _refuse(_told(plan), plan)
 
 
 def check_contribution_name(name: str) -> str:
@@ -134,6 +192,8 @@ def _refuse(told: Mapping[str, Any], plan: Plan) -> None:
         raise BadInput(f"{', '.join(empty)}: empty; say it in a few words")
     if fault := licence_fault(told["licence"]):
         raise BadInput(f"licence {told['licence']!r} is not known: {fault}")
+    if plan.answer not in EXAMPLES:
+        raise BadInput(f"answer {plan.answer!r}: {did_you_mean(plan.answer, EXAMPLES)}")
     if plan.api_key_env and plan.api_key_env != (own := key_variable(told["name"])):
         raise BadInput(f"api_key_env {plan.api_key_env!r}: whoever adds it sends what it holds there: name it {own}")
     if plan.url and plan.weights:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from folkmoot.contribute.card import own_card, scores, write_card
 from folkmoot.contribute.check import check
 from folkmoot.contribute.fetch import fetch
 from folkmoot.contribute.files import CARD, HUB_ID, belonging, files, taught
-from folkmoot.contribute.findings import Admission, NotAdmitted, visible
+from folkmoot.contribute.findings import Admission, Finding, NotAdmitted, visible
 from folkmoot.contribute.init import check_contribution_name
 from folkmoot.contribute.store import WORK, alone, announce, plain_errors, settle
 from folkmoot.contribute.untrusted_files import copy, look
@@ -40,12 +41,14 @@ class Added:
         folder: Where the contribution is now.
         entry: As recorded.
         changed: False if exactly this was recorded already.
+        warnings: What the gate admits and somebody should look at.
     """
 
     name: str
     folder: Path
     entry: Entry
     changed: bool
+    warnings: tuple[Finding, ...] = ()
 
 
 def add(
@@ -72,9 +75,10 @@ def add(
         progress: Told what is being done.
 
     Raises:
-        NotAdmitted: See there.
-        BadInput: It cannot be read, it changed while it was checked, or one with its name is there already and differs.
-        Missing: The registry cannot be written, the hub or the base model cannot be reached.
+        NotAdmitted: `check` refuses it.
+        BadInput: There is no such folder, it changed while it was checked, or one with its name is there already and differs.
+        Missing: The registry cannot be written, the hub or the base model cannot be reached; or it was added in the place
+            of one whose folder could not be deleted.
     """
     hub = None if Path(source).expanduser().is_dir() else _HUB.fullmatch(source)
     folder = Path(source).expanduser()
@@ -87,9 +91,16 @@ def add(
             with plain_errors(registry):
                 commit = fetch(hub["repo"], hub["revision"], folder, endpoint, progress)
         inner = not hub and _within(folder, registry)
-        place, name = (folder, _name(folder)) if inner else _copied(folder, registry, progress)
-        manifest = read_manifest(place / MANIFEST, move=False)
-        hashes = _hashes(place, manifest, rows=rows)
+        others = registry if known.entries else None
+        judge = partial(check, suites=suites, data=data, registry=others, called=source, progress=progress)
+        try:
+            place, name = (folder, _name(folder)) if inner else _copied(folder, registry, progress)
+            manifest = read_manifest(place / MANIFEST, move=False)
+            hashes = _hashes(place, manifest, rows=rows)
+        except (BadInput, OSError):  # the gate says it as a whole; what it would admit is no fault of the contribution
+            if (found := judge(folder)).admitted:
+                raise
+            raise NotAdmitted(source, found) from None
         at = place.resolve().relative_to(registry.resolve()).as_posix() if inner else _free(registry, name, hashes)
         try:
             entry = Entry(
@@ -108,8 +119,7 @@ def add(
         if old is not None and not replace and _same(old, entry) and not known.differences(name):
             return Added(name, registry / old.source, old, changed=False)
         _refuse_taken(known, name, old, entry, replace=replace)
-        others = registry if known.entries else None
-        found = check(place, suites=suites, data=data, registry=others, called=source, progress=progress)
+        found = judge(place)
         if not found.admitted:
             raise NotAdmitted(source, found)
         may_go = (CARD, *taught(manifest))
@@ -134,7 +144,8 @@ def add(
                 settle(place)
                 place.rename(registry / entry.source)
             Registry(registry, {**known.entries, name: entry}).write()
-    return Added(name, registry / entry.source, entry, changed=True)
+    warnings = tuple(f for f in found.findings if f.level == "warn")
+    return Added(name, registry / entry.source, entry, changed=True, warnings=warnings)
 
 
 def remove(registry: Path, name: str, *, progress: Progress = silent) -> Entry:
@@ -142,7 +153,7 @@ def remove(registry: Path, name: str, *, progress: Progress = silent) -> Entry:
 
     Raises:
         BadInput: Nobody has this name.
-        Missing: The registry cannot be written.
+        Missing: The registry cannot be written; or it is taken out, and its folder could not be deleted.
     """
     Registry.read(registry).entry(name)  # a registry that is not there is not made
     with alone(registry, progress) as known:
@@ -192,9 +203,13 @@ def facts(folder: Path) -> dict[str, Any]:
     """What a contribution's folder says of itself, as plain data.
 
     Raises:
-        BadInput: Its manifest cannot be read.
+        BadInput: Its manifest or another of its files cannot be read.
     """
     manifest = read_manifest(folder / MANIFEST, move=False)
+    try:
+        held = {f: sha256(folder / f) for f in files(folder, manifest)}
+    except OSError as e:
+        raise BadInput(f"{e.filename or folder} cannot be read ({e.strerror}): mend its permissions") from None
     return {
         "name": manifest.name,
         "contributor": manifest.contributor,
@@ -206,7 +221,7 @@ def facts(folder: Path) -> dict[str, Any]:
         "tags": list(manifest.tags),
         "claimed": scores(manifest.trained),
         "folder": str(folder),
-        "files": {f: sha256(folder / f) for f in files(folder, manifest)},
+        "files": held,
     }
 
 

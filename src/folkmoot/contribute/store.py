@@ -45,7 +45,7 @@ def alone(folder: Path, progress: Progress) -> Iterator[Registry]:
         The registry as it is now.
 
     Raises:
-        Missing: The folder cannot be written.
+        Missing: The folder cannot be written; or all is done, and a folder that goes with it could not be deleted.
         BadInput: Its lock file cannot be read, or its working folder is not what this module makes.
     """
     from filelock import FileLock, Timeout
@@ -71,14 +71,19 @@ def alone(folder: Path, progress: Progress) -> Iterator[Registry]:
     try:
         known = _now(folder)
         with plain_errors(folder):
-            _clear(known)
+            left = _clear(known)
             if not (folder / WORK / ".gitignore").exists():
                 replace_text(folder / WORK / ".gitignore", "*\n")
         try:
             yield known
         finally:
             with plain_errors(folder):
-                _clear(_now(folder))
+                left += _clear(_now(folder))
+        if left:  # no entry leads there any more, so nobody else would say so
+            raise Missing(
+                f"{left[0]}: the registry is changed, but this folder, which is out of it now, could not be deleted: "
+                "mend the permissions of what is in it, then delete it yourself"
+            )
     finally:
         if not (folder / LOCK).exists():
             _unmake(folder, made)
@@ -136,7 +141,7 @@ def announce(folder: Path, passing: Mapping[str, Path]) -> None:
 
 
 def _which(path: Path) -> str:
-    """Which folder this is on this machine; empty if it is none."""
+    """Device and inode of a folder on this machine; empty if it is none."""
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -163,8 +168,11 @@ def _lines(note: Path) -> list[str]:
         return f.read(_LONGEST).splitlines()
 
 
-def _clear(known: Registry) -> None:
+def _clear(known: Registry) -> list[Path]:
     """Remove what an earlier change left behind.
+
+    Returns:
+        Noted folders that could not be deleted.
 
     Raises:
         BadInput: The note of it is not what `announce` writes.
@@ -179,10 +187,12 @@ def _clear(known: Registry) -> None:
                 f"{note}: {line[:_SHORT]!r} is nothing that 'add' notes; nothing was removed: remove this file"
             )
         noted.append(read)
+    left = []
     for read in noted:
         path = known.folder / read["name"]
         if read["name"] not in named and _which(path) == read["which"]:
             shutil.rmtree(path, ignore_errors=True)
+            left += [path] if _which(path) else []
     for path in (*work.iterdir(), *known.folder.glob(f".{LOCK}.*")):
         if path.name in _KEPT:
             continue
@@ -190,3 +200,4 @@ def _clear(known: Registry) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+    return left

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -112,6 +113,11 @@ def train(job: Job, progress: Progress = silent) -> dict[str, Any]:
 
 
 def _refuse(raw: Manifest, path: Path) -> None:
+    if raw.url:
+        raise BadInput(
+            f"{path}: it is served elsewhere ('url'), so there are no weights here to train: train it where it is served, or "
+            "name a base as 'model' and leave out 'engine' and what goes with 'url'"
+        )
     if raw.engine not in (None, "transformers", "vllm"):
         raise BadInput(f"{path}: engine {raw.engine!r} has no weights here to train on: name a model and leave it out")
     if raw.adapter is not None and os.path.normpath(raw.adapter) != ADAPTER:
@@ -255,10 +261,12 @@ def _write_adapter(folder: Path, fit: Any, raw: Manifest, base: LocalModel) -> N
         shutil.rmtree(old, ignore_errors=True)
     except OSError as e:
         shutil.rmtree(new, ignore_errors=True)
-        raise state.unwritable(place, e) from None
+        raise state.unwritable(folder, ADAPTER, e) from None
     except SafetensorError as e:  # its own word for what the system said
         shutil.rmtree(new, ignore_errors=True)
-        raise state.unwritable(place, OSError(str(e))) from None
+        told = re.search(r"\(os error (\d+)\)", str(e))
+        error = OSError(int(told[1]), os.strerror(int(told[1]))) if told else OSError(str(e))
+        raise state.unwritable(folder, ADAPTER, error) from None
 
 
 def _told(

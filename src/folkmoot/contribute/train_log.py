@@ -19,10 +19,9 @@ def draw(folder: Path, name: str, far: Progressed) -> None:
     ]
     lines.sort(key=lambda at: at["step"])
     text = "".join(json.dumps(line) + "\n" for line in lines)
-    place = folder / FOLDER
     picture = curve(f"{name}: loss while training", train, far.held, far.best if far.held else None)
-    replace_bytes(place / "loss.svg", picture.encode())
-    replace_bytes(place / "log.jsonl", text.encode())
+    replace_bytes(folder, f"{FOLDER}/loss.svg", picture.encode())
+    replace_bytes(folder, f"{FOLDER}/log.jsonl", text.encode())
 
 
 def smooth(points: tuple[tuple[int, float], ...]) -> list[tuple[int, float]]:

@@ -36,7 +36,7 @@ def record(path: Path, blocks: Mapping[str, Any]) -> None:
     except ValueError:
         same = False
     # A manifest in another layout (one pair of braces, say) is written anew.
-    replace_bytes(path, (new if same else _dump(wanted)).encode("utf-8"))
+    replace_bytes(path.parent, path.name, (new if same else _dump(wanted)).encode("utf-8"))
 
 
 def _without(text: str, keys: set[str]) -> str:

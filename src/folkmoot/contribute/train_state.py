@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -17,6 +18,12 @@ from folkmoot.engines.contract import Missing
 FOLDER = "training"
 _CHECKPOINT = "checkpoint"
 _STATE = "state.safetensors"
+_REMEDIES = {
+    errno.ENOSPC: "Make room",
+    errno.EDQUOT: "Make room",
+    errno.EACCES: "Mend the permissions there",
+    errno.EPERM: "Mend the permissions there",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +64,8 @@ def write(folder: Path, far: Progressed, tensors: Mapping[str, Any]) -> None:
     """
     from safetensors.torch import save
 
-    place = checkpoint(folder) / _STATE
-    replace_bytes(place, save(dict(tensors), {"progress": json.dumps(asdict(far))}))
+    data = save(dict(tensors), {"progress": json.dumps(asdict(far))})
+    replace_bytes(folder, f"{FOLDER}/{_CHECKPOINT}/{_STATE}", data)
 
 
 def read(folder: Path) -> tuple[Progressed, dict[str, Any]] | None:
@@ -104,7 +111,7 @@ def alone(folder: Path) -> Iterator[None]:
     except Timeout:
         raise BadInput(f"{folder}: another process is training it right now; wait for it or end it") from None
     except OSError as e:
-        raise unwritable(place, e) from None
+        raise unwritable(folder, f"{FOLDER}/{_CHECKPOINT}", e) from None
     try:
         yield
     finally:
@@ -115,12 +122,13 @@ def alone(folder: Path) -> Iterator[None]:
                 place.parent.rmdir()  # nothing came of it
 
 
-def replace_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that whoever reads it finds the old content or the new one, also after a crash.
+def replace_bytes(folder: Path, name: str, data: bytes) -> None:
+    """Write a file of a contribution so that whoever reads it finds the old content or the new one, also after a crash.
 
     Raises:
         Missing: The disk is full or the folder cannot be written; nothing has changed then.
     """
+    path = folder / name
     new = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +140,7 @@ def replace_bytes(path: Path, data: bytes) -> None:
     except OSError as e:
         with contextlib.suppress(OSError):
             new.unlink(missing_ok=True)
-        raise unwritable(path, e) from None
+        raise unwritable(folder, name, e) from None
 
 
 def settle(folder: Path) -> None:
@@ -149,9 +157,15 @@ def settle(folder: Path) -> None:
             os.close(fd)
 
 
-def unwritable(path: Path, e: OSError) -> Missing:
-    """What to say when the disk does not take something."""
+def unwritable(folder: Path, name: str, e: OSError) -> Missing:
+    """What to say when the disk does not take a file of a contribution that is being trained."""
+    then = ": training begins anew, there is no checkpoint yet"
+    try:
+        if (checkpoint(folder) / _STATE).is_file():
+            then = ": training goes on from its last checkpoint"
+    except OSError:  # it cannot be looked for, so nothing is promised
+        then = ""
     return Missing(
-        f"{path}: cannot be written: {e.strerror or e}; what was there before is whole. "
-        "Make room and give the same command again: training goes on from its last checkpoint"
+        f"{folder / name}: cannot be written: {e.strerror or e}; what was there before is whole. "
+        f"{_REMEDIES.get(e.errno or 0, 'See to that')} and give the same command again{then}"
     )

@@ -141,12 +141,16 @@ def _inner(folder: int, name: str, at: PurePosixPath, depth: int) -> Iterator[He
     try:
         inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
     except OSError as e:
-        yield refuse("unreadable", f"it cannot be opened: {e.strerror}", where, "mend its permissions")
+        yield _unopened(where, e)
         return
     try:
         yield from _walk(inner, at / name, depth + 1)
     finally:
         os.close(inner)
+
+
+def _unopened(where: str, e: OSError) -> Finding:
+    return refuse("unreadable", f"it cannot be opened: {e.strerror}", where, "mend its permissions")
 
 
 def _fault(found: os.stat_result, where: str) -> Finding | None:
@@ -214,6 +218,8 @@ def copy(folder: Path, held: list[Held], to: Path, progress: Progress = silent) 
             except (_Changed, OSError) as e:
                 if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
                     raise Missing(f"{to}: {e.strerror}; set TMPDIR to another disk") from None
+                if isinstance(e, PermissionError):
+                    return hashes, [_unopened(file.name, e)]
                 what = f"it changed while it was read, or cannot be read: {e}"
                 return hashes, [refuse("changed", what, file.name, "check it when nobody else writes to it")]
             done += file.size

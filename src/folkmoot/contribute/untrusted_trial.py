@@ -37,8 +37,7 @@ def main() -> None:
     try:
         _bound(job["memory_mib"])
         tell(ready=True, isolated=_isolated(job) if job["isolate"] else [])
-        asyncio.run(_trial(job, tell))
-        tell(done=True)
+        tell(done=True, named=asyncio.run(_trial(job, tell)))
     except MemoryError:
         tell(fault=f"it takes more than {job['memory_mib']} MiB of memory")
     except Exception as e:  # a library that stumbles over the model: all of it is the model's fault here
@@ -84,7 +83,8 @@ def _isolated(job: dict[str, Any]) -> list[str]:
     return found
 
 
-async def _trial(job: dict[str, Any], tell: Callable[..., None]) -> None:
+async def _trial(job: dict[str, Any], tell: Callable[..., None]) -> list[str]:
+    """Ask everything. Says which models the replies of an endpoint name."""
     from folkmoot.evaluation.tasks import examined, own_task
     from folkmoot.manifest import MANIFEST, read_manifest
 
@@ -104,6 +104,7 @@ async def _trial(job: dict[str, Any], tell: Callable[..., None]) -> None:
     ):
         await _ask(part, who, items, tell)
     await engine.close()
+    return list(getattr(engine, "named", ()))
 
 
 def _engine(manifest: Any, job: dict[str, Any]) -> Any:

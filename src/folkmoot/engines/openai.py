@@ -26,6 +26,8 @@ from folkmoot.engines.http.endpoint import Endpoint, Reply
 
 _CHAT = "/chat/completions"
 _FINISH: dict[str, Finish] = {"stop": "stop", "eos": "stop", "length": "length", "content_filter": "refused"}
+_NAMES = 8
+"""Names of models in replies that are kept at most."""
 _PIECE = re.compile(r"[A-Za-z]+|[^\sA-Za-z]+|\s+")
 
 
@@ -89,6 +91,7 @@ class OpenAIEngine:
         self._context = context
         self._extra = dict(extra_body or {})
         self._started = False
+        self._named: set[str] = set()
 
     def __repr__(self) -> str:
         return f"OpenAIEngine({self._server.base!r}, {self._model!r})"
@@ -103,6 +106,11 @@ class OpenAIEngine:
     def capabilities(self) -> Capabilities:
         """What the server was said to do; never adapters, and counts are estimates."""
         return self._capabilities
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The models that replies so far say they come from, fit to be shown; a few at most."""
+        return tuple(sorted(self._named))
 
     @property
     def context(self) -> int | None:
@@ -239,6 +247,8 @@ class OpenAIEngine:
                 raise TypeError
         except (KeyError, IndexError, TypeError, AttributeError):
             raise self._unusable("choices, message or usage are missing or of the wrong kind") from None
+        if isinstance(name := reply.data.get("model"), str) and name and len(self._named) < _NAMES:
+            self._named.add(self._server.plain(name))
         finish = "refused" if refused else _FINISH.get(str(reason))
         if finish is None:
             raise self._unusable(f"the finish_reason is {reason!r}")

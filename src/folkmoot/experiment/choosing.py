@@ -43,6 +43,7 @@ class Proposal:
         budget: What it may take.
         members: The team, in the order of the original one.
         reasons: Why each is in it.
+        out: Why each of the others is not.
         standings: Of everybody: the floor.
         expected: What it gains.
         questions: Dev questions behind it.
@@ -54,6 +55,7 @@ class Proposal:
     budget: Budget
     members: tuple[str, ...]
     reasons: Mapping[str, str]
+    out: Mapping[str, str]
     standings: tuple[Standing, ...]
     expected: Gain
     questions: int
@@ -103,15 +105,19 @@ def propose(o: Outcomes, budget: Budget, by: By | None, seed: int) -> Proposal:
             f"Only {spread:.0f} dev questions on the smallest task: more of them (dev: limit:) make a better choice."
         )
     expected = gain(o, by, budget, seed=seed)
+    free = select(o, by, Budget())
     if expected.apparent <= 0:
-        single = o.members[looks_best(o, budget, every)]
-        out = ", who is left out by the floor" if single not in {s.member for s in standings if s.passes} else ""
-        notes.append(f"No team is better on the dev questions than {single} alone{out}.")
+        best = looks_best(o, budget, every)
+        binds = worth(o, by, free, every, every).mean() > o.scores[best].mean() + 1e-12
+        within = " within the budget" if binds else ""
+        low = ", who is left out by the floor" if not standings[best].passes else ""
+        notes.append(f"No team{within} is better on the dev questions than {o.members[best]} alone{low}.")
     return Proposal(
         by,
         budget,
         tuple(o.members[i] for i in team),
         reasons,
+        {s.member: _out(o, by, team, free, i, s) for i, s in enumerate(standings) if i not in team},
         tuple(standings),
         expected,
         o.scores.shape[1],
@@ -224,9 +230,7 @@ def say(p: Proposal, meta: Mapping[str, Any], as_json: bool) -> None:
     chosen = dict(zip((s.member for s in p.standings), p.expected.times, strict=True))
     width = max(len(visible(s.member)) for s in p.standings)
     for s in p.standings:
-        why = p.reasons.get(s.member) or (
-            "left out by the floor: " + s.why if not s.passes else "adds less than those chosen"
-        )
+        why = {**p.reasons, **p.out}[s.member]
         mark = "+" if s.member in p.members else " "
         print(
             visible(
@@ -235,11 +239,12 @@ def say(p: Proposal, meta: Mapping[str, Any], as_json: bool) -> None:
         )
     much = ": too much" if p.expected.apparent > p.expected.over_single.mean else ""
     e, within = p.expected, " of those within the budget" if p.budget.tokens is not None else ""
+    whole = len(p.members) == len(p.standings)
     print(
         f"\nExpected on questions like these {p.questions} (cross-fitted: chosen without the questions it is judged on; 95 %):\n"
         f"  team {100 * e.team:.1f} %, the member that looks best{within} {100 * e.single:.1f} %\n"
         f"  over that member {points(e.over_single)} points (on the dev questions themselves {100 * e.apparent:+.1f}{much})\n"
-        f"  over the whole team {points(e.over_all)} points"
+        + ("  this is the whole team" if whole else f"  over the whole team {points(e.over_all)} points")
     )
     for note in p.notes:
         print(visible(note))
@@ -273,6 +278,17 @@ def _fields(o: Outcomes, i: int, team: Sequence[int], by: By) -> str:
     ours = means[list(team)]
     best = [o.names[t] for t in range(len(o.names)) if team[int(ours[:, t].argmax())] == i and ours[:, t].max() > 0]
     return f"; best of them on {', '.join(best)}" if best else ""
+
+
+def _out(o: Outcomes, by: By, team: Sequence[int], free: Sequence[int], i: int, standing: Standing) -> str:
+    """Why a member is not in a team: whoever would make it better, or is in the best of all teams, is kept out by the budget."""
+    import numpy as np
+
+    if not standing.passes:
+        return f"left out by the floor: {standing.why}"
+    every = np.arange(o.scores.shape[1])
+    more = worth(o, by, sorted((*team, i)), every, every).mean() > worth(o, by, team, every, every).mean() + 1e-12
+    return "the budget leaves no room for it" if more or i in free else "adds less than those chosen"
 
 
 def _named(g: Gain) -> dict[str, Any]:

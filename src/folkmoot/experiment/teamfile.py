@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from folkmoot.documents import BadInput
+from folkmoot.engines.contract import Missing
 from folkmoot.manifest import Manifest
 from folkmoot.registry import Registry
 
@@ -22,7 +25,7 @@ def write_team(file: Path, members: Sequence[Manifest], registry: Path | None, h
         home: The folder that paths in `members` are relative to.
 
     Raises:
-        BadInput: It cannot be written.
+        Missing: It cannot be written.
     """
     import yaml
 
@@ -36,8 +39,11 @@ def write_team(file: Path, members: Sequence[Manifest], registry: Path | None, h
         draft.write_text(yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
         os.replace(draft, file)
     except OSError as e:
-        draft.unlink(missing_ok=True)
-        raise BadInput(f"--write {file}: cannot be written: {e}") from None
+        with suppress(OSError):
+            draft.unlink()
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Missing(f"--write {file}: no room on its disk; free some, or name a file on another disk") from None
+        raise Missing(f"--write {file}: cannot be written ({e.strerror}); name a file where you may write") from None
 
 
 def _holds(registry: Path, names: Sequence[str]) -> bool:

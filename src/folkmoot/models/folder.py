@@ -100,11 +100,16 @@ def sha256(path: Path) -> str:
 def replace_text(path: Path, text: str) -> None:
     """Write a small file so that whoever reads it sees the old text or the new one, also after a crash."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
-    with new.open("w", encoding="utf-8") as f:
-        f.write(text)
-        f.flush()
-        os.fsync(f.fileno())
-    new.replace(path)
+    try:
+        with new.open("w", encoding="utf-8") as f:
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        new.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -159,7 +159,7 @@ class Endpoint:
         """A remedy for a model name that the server does not know."""
         if model in names:
             return "It lists this very model; look at the server's log."
-        return self.plain(f"Models: {did_you_mean(model, names)}")
+        return self.plain(f"Name one that it serves; {did_you_mean(model, names)}")
 
     async def close(self) -> None:
         """Close all connections, those of other event loops too."""
