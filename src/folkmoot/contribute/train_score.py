@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from folkmoot.discussion import Discussion
 from folkmoot.engines.contract import Missing
 from folkmoot.engines.transformers import TransformersEngine
 from folkmoot.evaluation.item import Item
@@ -69,8 +70,8 @@ async def _score(me: Participant, items: Sequence[Item], stage: str, progress: P
 
     async def one(item: Item) -> float | None:
         nonlocal done
-        state = {"question": item.question, "answer_type": item.answer_type, "seed": 0}
-        result = await run_one(Sample("", me.name, item, 0, state), panel)  # type: ignore[arg-type]  # a Discussion
+        state: Discussion = {"question": item.question, "answer_type": item.answer_type, "seed": 0}
+        result = await run_one(Sample("", me.name, item, 0, state), panel)
         done += 1
         progress(stage, done, len(items))
         if result.outcome == "error":
